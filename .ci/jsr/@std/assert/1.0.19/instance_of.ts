@@ -1,0 +1,1 @@
+export { assertInstanceOf } from "./mod.ts";

@@ -1,0 +1,1 @@
+export { assertStringIncludes } from "./mod.ts";

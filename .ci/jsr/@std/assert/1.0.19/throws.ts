@@ -1,0 +1,1 @@
+export { assertThrows } from "./mod.ts";
