@@ -1,0 +1,18 @@
+/**
+ * The command line: reads metrics as NDJSON on stdin and sends them in batches to
+ * a TinyObs server.
+ *
+ * ```sh
+ * cat metrics.ndjson | tinyobs-batch http://localhost:8080/v1/ingest
+ * ```
+ *
+ * It runs when this module is the main one, and exports nothing.
+ *
+ * @module
+ */
+
+import { run } from "./src/cli/run.ts";
+import { denoIo } from "./src/cli/deno_io.ts";
+
+// An exit, as a read of stdin that is still pending would keep the process alive.
+if (import.meta.main) Deno.exit(await run(Deno.args, denoIo));

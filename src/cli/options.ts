@@ -1,0 +1,199 @@
+// The command line's options: what there is, what it means, and what is wrong
+// with it.
+
+import { parseArgs } from "@std/cli/parse-args";
+import { checkLabels } from "../metric.ts";
+import { excerpt, show } from "../text.ts";
+
+/** What the command line was told to do. */
+export interface CliOptions {
+  url: string;
+  batchSize: number;
+  flushEvery: number;
+  timeout: number;
+  concurrency: number;
+  retries: number;
+  drainTimeout: number;
+  rejects: string | undefined;
+  headers: [string, string][];
+  labels: Record<string, string>;
+  apiKeyFile: string | undefined;
+  dryRun: boolean;
+  json: boolean;
+  quiet: boolean;
+  verbose: boolean;
+}
+
+/** A mistake of whoever wrote the command line: exit code 2. */
+export class UsageError extends Error {}
+
+const DEFAULT_URL = "http://localhost:8080/v1/ingest";
+
+/**
+ * Reads the arguments.
+ *
+ * @throws {UsageError} If one is unknown, or its value is missing or bad.
+ */
+export function parseOptions(
+  args: string[],
+  env: (name: string) => string | undefined,
+): CliOptions | "help" | "version" {
+  const unknown: string[] = [];
+  const flags = parseArgs(args, {
+    string: [
+      "batch-size",
+      "flush-every",
+      "timeout",
+      "concurrency",
+      "retries",
+      "drain-timeout",
+      "rejects",
+      "header",
+      "label",
+      "api-key-file",
+      "_",
+    ],
+    boolean: ["dry-run", "json", "quiet", "verbose", "help", "version"],
+    collect: ["header", "label"],
+    alias: {
+      H: "header",
+      n: "dry-run",
+      q: "quiet",
+      v: "verbose",
+      h: "help",
+      V: "version",
+    },
+    unknown: (arg, key) => {
+      if (key === undefined) return true;
+      unknown.push(arg);
+      return false;
+    },
+  });
+  if (flags.help === true) return "help";
+  if (flags.version === true) return "version";
+  if (unknown[0] !== undefined) {
+    // What stands behind a `=` may be a key that does not belong in a log.
+    throw new UsageError(
+      `Unknown option: ${excerpt(unknown[0].replace(/=.*$/s, ""))}`,
+    );
+  }
+  const text = (name: string): string | undefined => {
+    const value: unknown = flags[name];
+    if (value === "") throw new UsageError(`Option --${name} needs a value`);
+    return typeof value === "string" ? value : undefined;
+  };
+  const texts = (name: string): string[] => {
+    const values: unknown = flags[name];
+    if (!Array.isArray(values)) return [];
+    if (values.includes("")) {
+      throw new UsageError(`Option --${name} needs a value`);
+    }
+    return values.map(String);
+  };
+  const positional = flags._.map(String);
+  if (positional.length > 1) {
+    throw new UsageError(
+      `One URL is all that can be given: there is also ${show(positional[1])}`,
+    );
+  }
+  const labels: Record<string, string> = Object.fromEntries(
+    texts("label").map((label) =>
+      splitPair(label, "=", "--label", "key=value")
+    ),
+  );
+  const badLabel = checkLabels(labels);
+  if (badLabel !== undefined) {
+    throw new UsageError(`Option --label: ${badLabel}`);
+  }
+  return {
+    url: positional[0] ?? (env("TINYOBS_ENDPOINT") || DEFAULT_URL),
+    batchSize: parseInteger(
+      "--batch-size",
+      text("batch-size"),
+      1000,
+      1,
+      1_000_000,
+    ),
+    flushEvery: parseDuration("--flush-every", text("flush-every"), 5000),
+    timeout: parseDuration("--timeout", text("timeout"), 5000),
+    concurrency: parseInteger("--concurrency", text("concurrency"), 4, 1, 1000),
+    retries: parseInteger("--retries", text("retries"), 5, 0, 1000),
+    drainTimeout: parseDuration(
+      "--drain-timeout",
+      text("drain-timeout"),
+      10_000,
+    ),
+    rejects: text("rejects"),
+    headers: texts("header").map((header) =>
+      splitPair(header, ":", "--header", "'Name: value'")
+    ),
+    labels,
+    apiKeyFile: text("api-key-file"),
+    dryRun: flags["dry-run"] === true,
+    json: flags.json === true,
+    quiet: flags.quiet === true,
+    verbose: flags.verbose === true,
+  };
+}
+
+function parseInteger(
+  option: string,
+  text: string | undefined,
+  preset: number,
+  min: number,
+  max: number,
+): number {
+  if (text === undefined) return preset;
+  const value = /^\d+$/.test(text) ? Number(text) : NaN;
+  if (!(value >= min && value <= max)) {
+    throw new UsageError(
+      `Option ${option} must be an integer from ${min} to ${max}: current value is ${
+        show(text)
+      }`,
+    );
+  }
+  return value;
+}
+
+const UNITS: Record<string, number> = {
+  ms: 1,
+  s: 1000,
+  m: 60_000,
+  h: 3_600_000,
+};
+const DAY = 24 * UNITS.h!;
+
+/** Milliseconds of `500ms`, `5s`, `1m` or `1h`. */
+function parseDuration(
+  option: string,
+  text: string | undefined,
+  preset: number,
+): number {
+  if (text === undefined) return preset;
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(text);
+  const value = match === null ? NaN : Number(match[1]) * UNITS[match[2]!]!;
+  if (!(value >= 1 && value <= DAY)) {
+    throw new UsageError(
+      `Option ${option} must be a duration from 1ms to 24h, such as 500ms, 5s or 1m: current value is ${
+        show(text)
+      }`,
+    );
+  }
+  return value;
+}
+
+function splitPair(
+  text: string,
+  separator: string,
+  option: string,
+  form: string,
+): [string, string] {
+  const at = text.indexOf(separator);
+  const key = text.slice(0, at).trim();
+  // The text is not shown, as a header's may be a secret.
+  if (at < 0 || key === "") {
+    throw new UsageError(`Option ${option} must have the form ${form}`);
+  }
+  const value = text.slice(at + 1);
+  return [key, separator === ":" ? value.trim() : value];
+}

@@ -1,0 +1,68 @@
+// The rejects file: every input line that was not acknowledged, byte for byte.
+
+/** An open file, as far as it is needed here. */
+export interface OutputFile {
+  writeSync(bytes: Uint8Array): number;
+  close(): void;
+}
+
+const encoder = new TextEncoder();
+const NEWLINE = encoder.encode("\n");
+
+/**
+ * Writes lines as they are rejected. At once and synchronously: what was written
+ * is in the file whatever happens to the process next.
+ */
+export class RejectsFile {
+  readonly #file: OutputFile;
+  readonly #onError: (error: unknown) => void;
+  /** Lines that have to wait while an overlong one is written in parts. */
+  #waiting: string[] | undefined;
+  /** How many lines are in the file. */
+  lines = 0;
+
+  constructor(file: OutputFile, onError: (error: unknown) => void) {
+    this.#file = file;
+    this.#onError = onError;
+  }
+
+  /** Writes whole lines, without their line feeds. */
+  writeLines(lines: readonly string[]): void {
+    if (this.#waiting !== undefined) {
+      this.#waiting.push(...lines);
+    } else if (
+      lines.length > 0 && this.#write(encoder.encode(lines.join("\n") + "\n"))
+    ) {
+      this.lines += lines.length;
+    }
+  }
+
+  /** Writes a line, or a part of one: `more` says that it goes on. */
+  writePart(bytes: Uint8Array, more: boolean): void {
+    const ok = this.#write(bytes);
+    if (more) {
+      this.#waiting ??= [];
+      return;
+    }
+    if (this.#write(NEWLINE) && ok) this.lines++;
+    const waiting = this.#waiting ?? [];
+    this.#waiting = undefined;
+    this.writeLines(waiting);
+  }
+
+  close(): void {
+    this.#file.close();
+  }
+
+  #write(bytes: Uint8Array): boolean {
+    try {
+      for (let rest = bytes; rest.length > 0;) {
+        rest = rest.subarray(this.#file.writeSync(rest));
+      }
+      return true;
+    } catch (error) {
+      this.#onError(error);
+      return false;
+    }
+  }
+}

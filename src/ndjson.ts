@@ -1,0 +1,317 @@
+// NDJSON: bytes to lines, lines to checked metrics.
+//
+// A good line is forwarded as the text it is, as far as the server reads the same
+// from it as we do. Where a timestamp or a label is to be added, or the line holds
+// something that the server does not know or reads differently, what is sent is
+// written anew from what was read.
+
+import { stamp } from "./clock.ts";
+import { checkLabels, checkMetric, type Metric } from "./metric.ts";
+import { excerpt, messageOf, show } from "./text.ts";
+
+/** A line that is a metric. */
+export interface Line {
+  /** The line as it was read, without its line feed. */
+  readonly raw: string;
+  /** The metric in JSON, as it is sent. */
+  readonly body: string;
+}
+
+/** A line that is none, or a part of one that is longer than the limit. */
+export interface BadLine {
+  /** Which line of the input it is, from 1. */
+  readonly number: number;
+  /** What is wrong with it. */
+  readonly reason: string;
+  /** The line as it was read, without its line feed. */
+  readonly raw: Uint8Array;
+  /** Whether this is a part of an overlong line, and more of it follows. */
+  readonly more: boolean;
+  /** Whether this is such a part and not the first: the line was reported already. */
+  readonly continued: boolean;
+}
+
+/** Options for {@linkcode NdjsonReader}. */
+export interface NdjsonReaderOptions {
+  /** How long a line may be, in bytes. A longer one costs no more memory than that. */
+  maxLine?: number;
+  /** Labels for every metric, where it does not have them itself. */
+  labels?: Readonly<Record<string, string>>;
+  /** Gets each bad line, in order. Its bytes are only good during the call. */
+  onBadLine: (line: BadLine) => void;
+}
+
+const LF = 0x0a;
+const NO_BYTES = new Uint8Array(0);
+
+/** Cuts a stream of bytes into lines and reads a metric from each. */
+export class NdjsonReader {
+  readonly #maxLine: number;
+  readonly #labels: Readonly<Record<string, string>> | undefined;
+  readonly #onBadLine: (line: BadLine) => void;
+  // A byte order mark is dropped by `readLine`, so that a rejected line keeps its own.
+  readonly #decoder = new TextDecoder("utf-8", {
+    fatal: true,
+    ignoreBOM: true,
+  });
+  /** The beginning of a line whose end was not read yet. */
+  #carry: Uint8Array = NO_BYTES;
+  /** In a line that has become too long: its parts are passed on as they come. */
+  #overlong = false;
+
+  /** Lines read so far, blank ones not counted. */
+  lines = 0;
+  /** How many of them are no metric. */
+  invalid = 0;
+  /** Line feeds read so far: what line numbers are counted by. */
+  #number = 0;
+
+  constructor(options: NdjsonReaderOptions) {
+    this.#maxLine = options.maxLine ?? 1024 * 1024;
+    this.#labels =
+      options.labels !== undefined && Object.keys(options.labels).length > 0
+        ? options.labels
+        : undefined;
+    this.#onBadLine = options.onBadLine;
+  }
+
+  /** Whether the input read so far ends in the middle of a line. */
+  get midLine(): boolean {
+    return this.#overlong || this.#carry.length > 0;
+  }
+
+  /** Reads a chunk of the input and returns the good lines that end in it. */
+  push(chunk: Uint8Array): Line[] {
+    const good: Line[] = [];
+    let rest = chunk;
+    // First what is left of a line that began in an earlier chunk.
+    if (this.#overlong || this.#carry.length > 0) {
+      const end = chunk.indexOf(LF);
+      const part = end < 0 ? chunk : chunk.subarray(0, end);
+      rest = end < 0 ? NO_BYTES : chunk.subarray(end + 1);
+      if (this.#overlong || this.#carry.length + part.length > this.#maxLine) {
+        this.#readOverlong(part, end < 0);
+      } else if (end < 0) {
+        this.#carry = concat(this.#carry, part);
+      } else {
+        const line = concat(this.#carry, part);
+        this.#carry = NO_BYTES;
+        this.#readLines(line, good);
+      }
+    }
+    const last = rest.lastIndexOf(LF);
+    if (last >= 0) {
+      this.#readLines(rest.subarray(0, last), good);
+      rest = rest.subarray(last + 1);
+    }
+    if (rest.length > this.#maxLine) {
+      this.#readOverlong(rest, true);
+    } else if (rest.length > 0) {
+      // A copy, as the caller reads the next chunk into the same buffer.
+      this.#carry = rest.slice();
+    }
+    return good;
+  }
+
+  /** Reads the last line, if the input does not end with a line feed. */
+  end(): Line[] {
+    const good: Line[] = [];
+    if (this.#overlong) {
+      this.#readOverlong(NO_BYTES, false);
+    } else if (this.#carry.length > 0) {
+      const line = this.#carry;
+      this.#carry = NO_BYTES;
+      this.#readLines(line, good);
+    }
+    return good;
+  }
+
+  /** Reads complete lines: everything up to, and without, a last line feed. */
+  #readLines(bytes: Uint8Array, good: Line[]): void {
+    let text: string;
+    try {
+      // One call for all lines, as a call costs more than a line.
+      text = this.#decoder.decode(bytes);
+    } catch {
+      return this.#readOneByOne(bytes, good);
+    }
+    for (let start = 0; start <= text.length;) {
+      let end = text.indexOf("\n", start);
+      if (end < 0) end = text.length;
+      this.#number++;
+      if (end > start) this.#readLine(text.slice(start, end), good);
+      start = end + 1;
+    }
+  }
+
+  /** The slow way, for lines among which at least one is not UTF-8. */
+  #readOneByOne(bytes: Uint8Array, good: Line[]): void {
+    for (let start = 0; start <= bytes.length;) {
+      let end = bytes.indexOf(LF, start);
+      if (end < 0) end = bytes.length;
+      const line = bytes.subarray(start, end);
+      start = end + 1;
+      this.#number++;
+      let text: string;
+      try {
+        text = this.#decoder.decode(line);
+      } catch {
+        this.lines++;
+        this.#reject("Not UTF-8", line);
+        continue;
+      }
+      if (text !== "") this.#readLine(text, good);
+    }
+  }
+
+  #readLine(raw: string, good: Line[]): void {
+    // A line's bytes are at least its UTF-16 units and at most three times those.
+    if (raw.length * 3 > this.#maxLine) {
+      const bytes = new TextEncoder().encode(raw);
+      if (bytes.length > this.#maxLine) {
+        this.lines++;
+        return this.#reject(tooLong(this.#maxLine), bytes);
+      }
+    }
+    const body = readMetric(raw, this.#labels);
+    if (body === undefined) return;
+    this.lines++;
+    if (typeof body === "string") {
+      good.push({ raw, body });
+    } else {
+      this.#reject(body.reason, new TextEncoder().encode(raw));
+    }
+  }
+
+  #readOverlong(part: Uint8Array, more: boolean): void {
+    const number = this.#number + 1;
+    const reason = tooLong(this.#maxLine);
+    if (!this.#overlong) {
+      this.lines++;
+      this.invalid++;
+      this.#onBadLine({
+        number,
+        reason,
+        raw: this.#carry,
+        more: true,
+        continued: false,
+      });
+      this.#carry = NO_BYTES;
+    }
+    this.#onBadLine({ number, reason, raw: part, more, continued: true });
+    this.#overlong = more;
+    if (!more) this.#number++;
+  }
+
+  #reject(reason: string, raw: Uint8Array): void {
+    this.invalid++;
+    this.#onBadLine({
+      number: this.#number,
+      reason,
+      raw,
+      more: false,
+      continued: false,
+    });
+  }
+}
+
+function tooLong(maxLine: number): string {
+  return `Longer than ${maxLine} bytes`;
+}
+
+function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
+  const both = new Uint8Array(a.length + b.length);
+  both.set(a);
+  both.set(b, a.length);
+  return both;
+}
+
+/**
+ * Reads a metric from a line.
+ *
+ * @returns What is to be sent, the reason why the line is no metric, or
+ * `undefined` for a blank line.
+ */
+export function readMetric(
+  line: string,
+  labels?: Readonly<Record<string, string>>,
+): string | { reason: string } | undefined {
+  // A byte order mark may stand before any line, where files were joined.
+  const text = (line.charCodeAt(0) === 0xfeff ? line.slice(1) : line).trim();
+  if (text === "") return undefined;
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    return { reason: `Not JSON: ${excerpt(messageOf(error), 120)}` };
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    return {
+      reason: `A line must be a JSON object: current value is ${show(value)}`,
+    };
+  }
+  const metric = value as Metric;
+  const reason = checkMetric(metric) ?? checkKeys(text);
+  if (reason !== undefined) return { reason };
+  return encodeLine(text, metric, labels);
+}
+
+const FIELDS = ["name", "type", "value", "labels", "timestamp"];
+
+/** A string, with the colon if it is a key, or a bracket. Only for text that is JSON. */
+const TOKEN = /"(?:[^"\\]|\\.)*"(?=(\s*:)?)|[{}[\]]/g;
+
+/**
+ * Refuses fields that stand twice, and those that are a known field in another
+ * case. Go's decoder matches fields without regard to case and merges what stands
+ * twice, so that the server would store another metric than the one we checked.
+ */
+function checkKeys(text: string): string | undefined {
+  const seen = new Set<string>();
+  let depth = 0;
+  for (const [token, colon] of text.matchAll(TOKEN)) {
+    if (token === "{" || token === "[") depth++;
+    else if (token === "}" || token === "]") depth--;
+    else if (depth === 1 && colon !== undefined) {
+      const key = JSON.parse(token) as string;
+      // Both ways, as Go folds the long s and the Kelvin sign too.
+      const field = key.toUpperCase().toLowerCase();
+      if (!FIELDS.includes(field)) continue;
+      if (key !== field) return `Field ${show(key)} must be written "${field}"`;
+      if (seen.has(key)) return `Field "${key}" must not stand twice in a line`;
+      seen.add(key);
+    }
+  }
+  return undefined;
+}
+
+/** What to send for a line that is a good metric. */
+function encodeLine(
+  text: string,
+  metric: Metric,
+  defaults: Readonly<Record<string, string>> | undefined,
+): string | { reason: string } {
+  const { name, type, value, timestamp } = metric;
+  let labels: Metric["labels"] = metric.labels ?? undefined;
+  if (defaults !== undefined) {
+    labels = { ...defaults, ...labels };
+    const reason = checkLabels(labels);
+    if (reason !== undefined) {
+      return { reason: `With the labels added: ${reason}` };
+    }
+  } else if (
+    timestamp !== null &&
+    Object.keys(metric).every((key) => FIELDS.includes(key))
+  ) {
+    return timestamp === undefined
+      ? `${text.slice(0, -1)},"timestamp":"${stamp()}"}`
+      : text;
+  }
+  return JSON.stringify({
+    name,
+    type,
+    value,
+    labels,
+    timestamp: timestamp ?? stamp(),
+  });
+}
