@@ -6,6 +6,7 @@
 // written anew from what was read.
 
 import { stamp } from "./clock.ts";
+import { found, scanLine } from "./line_scanner.ts";
 import { checkLabels, checkMetric, type Metric } from "./metric.ts";
 import { excerpt, messageOf, show } from "./text.ts";
 
@@ -42,7 +43,11 @@ export interface NdjsonReaderOptions {
 }
 
 const LF = 0x0a;
+const LINE_FEED = new Uint8Array([LF]);
 const NO_BYTES = new Uint8Array(0);
+/** The most bytes that a UTF-16 unit takes in UTF-8. */
+const MAX_UTF8 = 3;
+const encoder = new TextEncoder();
 
 /** Cuts a stream of bytes into lines and reads a metric from each. */
 export class NdjsonReader {
@@ -85,13 +90,15 @@ export class NdjsonReader {
     const good: Line[] = [];
     let rest = chunk;
     // First what is left of a line that began in an earlier chunk.
-    if (this.#overlong || this.#carry.length > 0) {
-      const end = chunk.indexOf(LF);
-      const part = end < 0 ? chunk : chunk.subarray(0, end);
-      rest = end < 0 ? NO_BYTES : chunk.subarray(end + 1);
-      if (this.#overlong || this.#carry.length + part.length > this.#maxLine) {
-        this.#readOverlong(part, end < 0);
-      } else if (end < 0) {
+    if (this.midLine) {
+      const end = chunk.indexOf(LF) + 1;
+      const part = end === 0 ? chunk : chunk.subarray(0, end);
+      rest = end === 0 ? NO_BYTES : chunk.subarray(end);
+      if (
+        this.#overlong || this.#carry.length + part.length > this.#maxLine + 1
+      ) {
+        this.#readOverlong(end === 0 ? part : part.subarray(0, -1), end === 0);
+      } else if (end === 0) {
         this.#carry = concat(this.#carry, part);
       } else {
         const line = concat(this.#carry, part);
@@ -99,11 +106,9 @@ export class NdjsonReader {
         this.#readLines(line, good);
       }
     }
-    const last = rest.lastIndexOf(LF);
-    if (last >= 0) {
-      this.#readLines(rest.subarray(0, last), good);
-      rest = rest.subarray(last + 1);
-    }
+    const end = rest.lastIndexOf(LF) + 1;
+    if (end > 0) this.#readLines(rest.subarray(0, end), good);
+    rest = rest.subarray(end);
     if (rest.length > this.#maxLine) {
       this.#readOverlong(rest, true);
     } else if (rest.length > 0) {
@@ -119,36 +124,49 @@ export class NdjsonReader {
     if (this.#overlong) {
       this.#readOverlong(NO_BYTES, false);
     } else if (this.#carry.length > 0) {
-      const line = this.#carry;
+      const line = concat(this.#carry, LINE_FEED);
       this.#carry = NO_BYTES;
       this.#readLines(line, good);
     }
     return good;
   }
 
-  /** Reads complete lines: everything up to, and without, a last line feed. */
+  /** Reads complete lines, each with its line feed. */
   #readLines(bytes: Uint8Array, good: Line[]): void {
     let text: string;
     try {
-      // One call for all lines, as a call costs more than a line.
+      // One call for all lines, as a call costs as much as a line.
       text = this.#decoder.decode(bytes);
     } catch {
       return this.#readOneByOne(bytes, good);
     }
-    for (let start = 0; start <= text.length;) {
-      let end = text.indexOf("\n", start);
-      if (end < 0) end = text.length;
+    const ascii = text.length === bytes.length;
+    for (let start = 0; start < text.length;) {
+      if (this.#labels === undefined && scanLine(text, start, ascii)) {
+        const { end, brace, stamped } = found;
+        if ((end - start) * MAX_UTF8 <= this.#maxLine) {
+          this.#number++;
+          this.lines++;
+          const raw = text.slice(start, end - 1);
+          good.push({
+            raw,
+            body: stamped ? raw : addStamp(text.slice(start, brace)),
+          });
+          start = end;
+          continue;
+        }
+      }
+      const end = text.indexOf("\n", start);
       this.#number++;
-      if (end > start) this.#readLine(text.slice(start, end), good);
+      this.#readLine(text.slice(start, end), good);
       start = end + 1;
     }
   }
 
   /** The slow way, for lines among which at least one is not UTF-8. */
   #readOneByOne(bytes: Uint8Array, good: Line[]): void {
-    for (let start = 0; start <= bytes.length;) {
-      let end = bytes.indexOf(LF, start);
-      if (end < 0) end = bytes.length;
+    for (let start = 0; start < bytes.length;) {
+      const end = bytes.indexOf(LF, start);
       const line = bytes.subarray(start, end);
       start = end + 1;
       this.#number++;
@@ -160,14 +178,13 @@ export class NdjsonReader {
         this.#reject("Not UTF-8", line);
         continue;
       }
-      if (text !== "") this.#readLine(text, good);
+      this.#readLine(text, good);
     }
   }
 
   #readLine(raw: string, good: Line[]): void {
-    // A line's bytes are at least its UTF-16 units and at most three times those.
-    if (raw.length * 3 > this.#maxLine) {
-      const bytes = new TextEncoder().encode(raw);
+    if (raw.length * MAX_UTF8 > this.#maxLine) {
+      const bytes = encoder.encode(raw);
       if (bytes.length > this.#maxLine) {
         this.lines++;
         return this.#reject(tooLong(this.#maxLine), bytes);
@@ -179,7 +196,7 @@ export class NdjsonReader {
     if (typeof body === "string") {
       good.push({ raw, body });
     } else {
-      this.#reject(body.reason, new TextEncoder().encode(raw));
+      this.#reject(body.reason, encoder.encode(raw));
     }
   }
 
@@ -251,12 +268,21 @@ export function readMetric(
     };
   }
   const metric = value as Metric;
-  const reason = checkMetric(metric) ?? checkKeys(text);
+  const reason = checkMetric(metric) ??
+    checkKeys(text, FIELDS.filter((field) => field in metric).length);
   if (reason !== undefined) return { reason };
   return encodeLine(text, metric, labels);
 }
 
+/** Puts a timestamp into a metric that has none; `open` lacks its closing brace. */
+function addStamp(open: string): string {
+  return `${open},"timestamp":"${stamp()}"}`;
+}
+
 const FIELDS = ["name", "type", "value", "labels", "timestamp"];
+
+/** A field's key, with the letters that Go takes for one another. */
+const FIELD = /"(?:name|type|value|labels|timestamp)"\s*:/giu;
 
 /** A string, with the colon if it is a key, or a bracket. Only for text that is JSON. */
 const TOKEN = /"(?:[^"\\]|\\.)*"(?=(\s*:)?)|[{}[\]]/g;
@@ -266,7 +292,11 @@ const TOKEN = /"(?:[^"\\]|\\.)*"(?=(\s*:)?)|[{}[\]]/g;
  * case. Go's decoder matches fields without regard to case and merges what stands
  * twice, so that the server would store another metric than the one we checked.
  */
-function checkKeys(text: string): string | undefined {
+function checkKeys(text: string, fields: number): string | undefined {
+  // Where no key can be written with escapes, a count tells: each field once.
+  if (!text.includes("\\") && text.match(FIELD)?.length === fields) {
+    return undefined;
+  }
   const seen = new Set<string>();
   let depth = 0;
   for (const [token, colon] of text.matchAll(TOKEN)) {
@@ -303,9 +333,7 @@ function encodeLine(
     timestamp !== null &&
     Object.keys(metric).every((key) => FIELDS.includes(key))
   ) {
-    return timestamp === undefined
-      ? `${text.slice(0, -1)},"timestamp":"${stamp()}"}`
-      : text;
+    return timestamp === undefined ? addStamp(text.slice(0, -1)) : text;
   }
   return JSON.stringify({
     name,

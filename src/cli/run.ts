@@ -47,7 +47,7 @@ export type StopSignal = keyof typeof STOP_SIGNALS;
 
 /** How many bad lines are explained; the others are counted. */
 const MAX_EXPLAINED = 10;
-const READ_SIZE = 64 * 1024;
+const READ_SIZE = 262144;
 /** How long to wait, after a signal, for the end of a line that is half read, in ms. */
 const LINE_GRACE = 250;
 
