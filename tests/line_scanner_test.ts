@@ -1,7 +1,7 @@
 // The scanner against the full check: it must accept nothing that `readMetric`
 // refuses, and send nothing else.
 
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import fc from "npm:fast-check@4.10.2";
 import { found, scanLine } from "../src/line_scanner.ts";
 import { readMetric } from "../src/ndjson.ts";
@@ -68,7 +68,10 @@ const string = mostly(
     ),
     fc.constantFrom(85, 86, 128, 129).map((n) => `"${"é".repeat(n)}"`),
     fc.constantFrom(85, 86).map((n) => `"${"日".repeat(n)}"`),
-    fc.string().map((text) => JSON.stringify(text)),
+    // A backslash as a key makes V8 misread others, also in this test (see ndjson.ts).
+    fc.string().filter((text) => text !== "\\").map((text) =>
+      JSON.stringify(text)
+    ),
   ),
 );
 const number = mostly(
@@ -203,11 +206,12 @@ Deno.test("the scanner accepts nothing that the full check refuses, and sends th
       const quick = scanned(line);
       if (quick === undefined) return;
       accepted++;
+      const full = checked(line);
       if (repeatsLabel(line)) {
         // The last one counts, for the server as for us, so both may be sent.
-        assertEquals(JSON.parse(checked(line)!), JSON.parse(quick), line);
+        assertEquals(JSON.parse(full!), JSON.parse(quick), line);
       } else {
-        assertEquals(quick, checked(line), line);
+        assertEquals(quick, full, line);
       }
     }),
     { numRuns: 100_000 },
@@ -245,4 +249,15 @@ Deno.test("the scanner leaves what is too long to the full check", () => {
     }"}}`;
   assert(scanned(label("x".repeat(256))) !== undefined);
   assertEquals(scanned(label("x".repeat(257))), undefined);
+});
+
+Deno.test("a key that JSON.parse misreads is refused, and not sent as another", () => {
+  const line = (key: string) =>
+    `{"name":"a","type":"gauge","value":1,"labels":{"${key}":"b"},"x":0}`;
+  assertEquals(typeof readMetric(line("\\\\")), "string");
+  const body = readMetric(line("\\n"));
+  // A V8 without the fault reads it as it is.
+  if (typeof body === "string") {
+    assertEquals(JSON.parse(body).labels, { "\n": "b" });
+  } else assertMatch(body!.reason, /one escaped character/);
 });
