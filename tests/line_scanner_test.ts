@@ -28,14 +28,6 @@ function checked(line: string): string | undefined {
     : body;
 }
 
-/** Whether a label stands twice, which the full check does not forward as it is. */
-function repeatsLabel(line: string): boolean {
-  const keys = /"labels"[^{]*\{([^}]*)/.exec(line)?.[1]?.match(
-    /"(?:[^"\\]|\\.)*"(?=\s*:)/g,
-  ) ?? [];
-  return new Set(keys.map((key) => JSON.parse(key))).size < keys.length;
-}
-
 const oneOf = (...texts: string[]) => fc.constantFrom(...texts);
 /** Mostly something good, so that a line often is a metric as a whole. */
 const mostly = (good: fc.Arbitrary<string>, odd: fc.Arbitrary<string>) =>
@@ -68,10 +60,7 @@ const string = mostly(
     ),
     fc.constantFrom(85, 86, 128, 129).map((n) => `"${"é".repeat(n)}"`),
     fc.constantFrom(85, 86).map((n) => `"${"日".repeat(n)}"`),
-    // A backslash as a key makes V8 misread others, also in this test (see ndjson.ts).
-    fc.string().filter((text) => text !== "\\").map((text) =>
-      JSON.stringify(text)
-    ),
+    fc.string().map((text) => JSON.stringify(text)),
   ),
 );
 const number = mostly(
@@ -129,10 +118,38 @@ const timestamp = mostly(
     "1764000000",
   ),
 );
+// By their look no two of these are the same key. A backslash is not among them, as
+// it makes V8 misread other keys, also in this test (see ndjson.ts).
+const label = fc.oneof(
+  {
+    weight: 3,
+    arbitrary: oneOf(
+      '"a"',
+      '"a\\"b"',
+      '"é"',
+      '"\\ud800"',
+      '"\\n"',
+      '""',
+      '"日本"',
+    ),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.constantFrom(1, 20, 84, 85, 86, 255, 256, 257).map((n) =>
+      `"${"x".repeat(n)}"`
+    ),
+  },
+  { weight: 5, arbitrary: fc.nat(30).map((n) => `"label_${n}"`) },
+);
 const pairs = (minLength: number, maxLength: number) =>
   fc.tuple(
     space,
-    fc.array(fc.tuple(string, space, string), { minLength, maxLength }),
+    fc.uniqueArray(fc.tuple(label, space, string), {
+      minLength,
+      maxLength,
+      // Labels that stand twice are sent in other words, and have a test below.
+      selector: ([key]) => key,
+    }),
   ).map(
     ([gap, pairs]) =>
       `{${
@@ -153,7 +170,6 @@ const labels = mostly(
     "[]",
     '{"a":1}',
     '{"a":"1",}',
-    '{"a":"1","a":"2"}',
   ),
 );
 const field = fc.oneof(
@@ -206,13 +222,7 @@ Deno.test("the scanner accepts nothing that the full check refuses, and sends th
       const quick = scanned(line);
       if (quick === undefined) return;
       accepted++;
-      const full = checked(line);
-      if (repeatsLabel(line)) {
-        // The last one counts, for the server as for us, so both may be sent.
-        assertEquals(JSON.parse(full!), JSON.parse(quick), line);
-      } else {
-        assertEquals(quick, full, line);
-      }
+      assertEquals(quick, checked(line), line);
     }),
     { numRuns: 100_000 },
   );
@@ -249,6 +259,16 @@ Deno.test("the scanner leaves what is too long to the full check", () => {
     }"}}`;
   assert(scanned(label("x".repeat(256))) !== undefined);
   assertEquals(scanned(label("x".repeat(257))), undefined);
+});
+
+Deno.test("of a label that stands twice the last one counts, as for the server", () => {
+  const line =
+    '{"name":"a","type":"counter","value":1,"labels":{"b":"1","b":"2"}}';
+  assertEquals(scanned(line), line);
+  assertEquals(JSON.parse(checked(line)!), JSON.parse(line));
+  const odd = line.replace('"1"', "1");
+  assertEquals(scanned(odd), undefined);
+  assertEquals(JSON.parse(checked(odd)!).labels, { b: "2" });
 });
 
 Deno.test("a key that JSON.parse misreads is refused, and not sent as another", () => {
