@@ -68,7 +68,7 @@ export class NdjsonReader {
   lines = 0;
   /** How many of them are no metric. */
   invalid = 0;
-  /** Line feeds read so far: what line numbers are counted by. */
+  /** Line feeds read so far in this input: what line numbers are counted by. */
   #number = 0;
 
   constructor(options: NdjsonReaderOptions) {
@@ -118,7 +118,10 @@ export class NdjsonReader {
     return good;
   }
 
-  /** Reads the last line, if the input does not end with a line feed. */
+  /**
+   * Reads the last line, if the input does not end with a line feed. What is
+   * pushed afterwards is another input, whose lines are counted from 1.
+   */
   end(): Line[] {
     const good: Line[] = [];
     if (this.#overlong) {
@@ -128,6 +131,7 @@ export class NdjsonReader {
       this.#carry = NO_BYTES;
       this.#readLines(line, good);
     }
+    this.#number = 0;
     return good;
   }
 

@@ -1,28 +1,64 @@
 // The command line's world, as Deno has it.
 
-import { type Io, STOP_SIGNALS, type StopSignal } from "./run.ts";
+import {
+  type InputFile,
+  type Io,
+  STOP_SIGNALS,
+  type StopSignal,
+} from "./io.ts";
 
 /** Streams, files, environment and signals of this process. */
 export const denoIo: Io = {
   stdin: Deno.stdin,
   stdout: Deno.stdout,
-  stderr: Deno.stderr,
+  stderr: {
+    writeSync: (bytes) => Deno.stderr.writeSync(bytes),
+    isTerminal: () => Deno.stderr.isTerminal(),
+    columns: () => Deno.consoleSize().columns,
+  },
   env: (name) => Deno.env.get(name),
   readTextFile: (path) => Deno.readTextFile(path),
-  async openAppend(path) {
+  async openInput(path) {
+    const file = await Deno.open(path);
+    const { size, isDirectory } = await file.stat();
+    if (isDirectory) {
+      file.close();
+      throw new Deno.errors.IsADirectory("Is a directory");
+    }
+    const plain = {
+      size,
+      position: 0,
+      async read(buffer: Uint8Array) {
+        const n = await file.read(buffer);
+        plain.position += n ?? 0;
+        return n;
+      },
+      close: () => file.close(),
+    };
+    return path.endsWith(".gz") ? await gunzip(plain) : plain;
+  },
+  async openAppend(path, inputs) {
     // Deno's own API asks for the permission to read before it tells whether two
     // open files are the same. Loaded only here, as it takes 25 ms.
-    const { closeSync, fstatSync, openSync, writeSync } = await import(
-      "node:fs"
-    );
+    const { closeSync, fstatSync, openSync, statSync, writeSync } =
+      await import("node:fs");
     const file = openSync(path, "a");
-    const [input, output] = [fstatSync(0), fstatSync(file)];
+    const output = fstatSync(file);
     return {
-      isStdin: output.isFile() && input.ino === output.ino &&
-        input.dev === output.dev,
+      isInput: output.isFile() &&
+        [fstatSync(0), ...inputs.map((input) => statSync(input))].some((
+          input,
+        ) => input.ino === output.ino && input.dev === output.dev),
       writeSync: (bytes) => writeSync(file, bytes),
       close: () => closeSync(file),
     };
+  },
+  missing(needs) {
+    const mayAsk = Deno.stdin.isTerminal() && Deno.stderr.isTerminal();
+    return needs.filter((need) => {
+      const { state } = Deno.permissions.querySync(need);
+      return state !== "granted" && !(state === "prompt" && mayAsk);
+    });
   },
   onSignal(callback) {
     const listeners = Object.keys(STOP_SIGNALS).map((name) => {
@@ -35,3 +71,44 @@ export const denoIo: Io = {
   },
   exit: (code) => Deno.exit(code),
 };
+
+/** Decompresses. `DecompressionStream` stops at the first of several members. */
+async function gunzip(file: InputFile): Promise<InputFile> {
+  const { createGunzip } = await import("node:zlib");
+  const { Readable } = await import("node:stream");
+  async function* compressed() {
+    for (;;) {
+      const buffer = new Uint8Array(64 * 1024);
+      const n = await file.read(buffer);
+      if (n === null) return;
+      yield buffer.subarray(0, n);
+    }
+  }
+  const source = Readable.from(compressed(), { objectMode: false });
+  const stream = source.pipe(createGunzip());
+  source.on("error", (error) => stream.destroy(error));
+  const chunks: AsyncIterator<Uint8Array> = stream[Symbol.asyncIterator]();
+  let rest = new Uint8Array(0);
+  return {
+    size: file.size,
+    get position() {
+      return file.position;
+    },
+    async read(buffer) {
+      if (rest.length === 0) {
+        const { done, value } = await chunks.next();
+        if (done) return null;
+        rest = new Uint8Array(value);
+      }
+      const part = rest.subarray(0, buffer.length);
+      buffer.set(part);
+      rest = rest.subarray(part.length);
+      return part.length;
+    },
+    close() {
+      stream.destroy();
+      source.destroy();
+      file.close();
+    },
+  };
+}

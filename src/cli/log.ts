@@ -1,29 +1,38 @@
 // The command line's log: @std/log, to stderr.
 
 import { BaseHandler } from "@std/log/base-handler";
-import { Logger } from "@std/log/logger";
+import { jsonFormatter } from "@std/log/formatters";
 import type { LevelName } from "@std/log/levels";
+import { Logger } from "@std/log/logger";
 
 /** Writes each record as a line. `ConsoleHandler` of @std/log would write to stdout. */
 class StderrHandler extends BaseHandler {
   readonly #write: (text: string) => void;
 
-  constructor(level: LevelName, write: (text: string) => void) {
-    super(level, { formatter: ({ msg }) => `tinyobs-batch: ${msg}\n` });
+  constructor(
+    level: LevelName,
+    format: "text" | "json",
+    write: (text: string) => void,
+  ) {
+    super(level, {
+      formatter: format === "json"
+        ? jsonFormatter
+        : ({ msg }) => `tinyobs-batch: ${msg}`,
+    });
     this.#write = write;
   }
 
   override log(message: string): void {
-    this.#write(message);
+    this.#write(`${message}\n`);
   }
 }
 
 /** A logger that passes every line of `level` and above to `write`. */
 export function makeLogger(
   level: LevelName,
+  format: "text" | "json",
   write: (text: string) => void,
 ): Logger {
-  return new Logger("tinyobs-batch", level, {
-    handlers: [new StderrHandler(level, write)],
-  });
+  const handlers = [new StderrHandler(level, format, write)];
+  return new Logger("tinyobs-batch", level, { handlers });
 }

@@ -2,12 +2,14 @@
 // with it.
 
 import { parseArgs } from "@std/cli/parse-args";
+import { safeUrl } from "../fetch_transport.ts";
 import { checkLabels } from "../metric.ts";
 import { excerpt, show } from "../text.ts";
 
 /** What the command line was told to do. */
 export interface CliOptions {
   url: string;
+  files: string[];
   batchSize: number;
   flushEvery: number;
   timeout: number;
@@ -18,8 +20,12 @@ export interface CliOptions {
   headers: [string, string][];
   labels: Record<string, string>;
   apiKeyFile: string | undefined;
+  /** Of the environment; a file's key goes over it. */
+  apiKey: string | undefined;
   dryRun: boolean;
   json: boolean;
+  logFormat: "text" | "json";
+  progress: boolean;
   quiet: boolean;
   verbose: boolean;
 }
@@ -30,7 +36,7 @@ export class UsageError extends Error {}
 const DEFAULT_URL = "http://localhost:8080/v1/ingest";
 
 /**
- * Reads the arguments.
+ * Reads the arguments. `env` is asked only for what they do not say.
  *
  * @throws {UsageError} If one is unknown, or its value is missing or bad.
  */
@@ -39,7 +45,15 @@ export function parseOptions(
   env: (name: string) => string | undefined,
 ): CliOptions | "help" | "version" {
   const unknown: string[] = [];
-  const flags = parseArgs(args, {
+  // `parseArgs` takes a lone `-` for an option, and not for a value.
+  const joined = args.flatMap((arg, i) =>
+    arg === "--file" && args[i + 1] === "-"
+      ? ["--file=-"]
+      : arg === "-" && args[i - 1] === "--file"
+      ? []
+      : [arg]
+  );
+  const flags = parseArgs(joined, {
     string: [
       "batch-size",
       "flush-every",
@@ -51,11 +65,22 @@ export function parseOptions(
       "header",
       "label",
       "api-key-file",
+      "file",
+      "log-format",
       "_",
     ],
-    boolean: ["dry-run", "json", "quiet", "verbose", "help", "version"],
-    collect: ["header", "label"],
+    boolean: [
+      "dry-run",
+      "json",
+      "no-progress",
+      "quiet",
+      "verbose",
+      "help",
+      "version",
+    ],
+    collect: ["file", "header", "label"],
     alias: {
+      f: "file",
       H: "header",
       n: "dry-run",
       q: "quiet",
@@ -106,7 +131,8 @@ export function parseOptions(
     throw new UsageError(`Option --label: ${badLabel}`);
   }
   return {
-    url: positional[0] ?? (env("TINYOBS_ENDPOINT") || DEFAULT_URL),
+    url: checkUrl(positional[0] ?? (env("TINYOBS_ENDPOINT") || DEFAULT_URL)),
+    files: texts("file"),
     batchSize: parseInteger(
       "--batch-size",
       text("batch-size"),
@@ -129,11 +155,48 @@ export function parseOptions(
     ),
     labels,
     apiKeyFile: text("api-key-file"),
+    apiKey: text("api-key-file") === undefined
+      ? env("TINYOBS_API_KEY") || undefined
+      : undefined,
     dryRun: flags["dry-run"] === true,
     json: flags.json === true,
+    logFormat: parseLogFormat(text("log-format")),
+    progress: flags["no-progress"] !== true,
     quiet: flags.quiet === true,
     verbose: flags.verbose === true,
   };
+}
+
+function checkUrl(text: string): string {
+  if (!/^https?:\/\//i.test(text)) {
+    const guess = /^[\w.-]+(:\d+)?(\/|$)/.test(text)
+      ? `: did you mean ${show(`http://${safeUrl(text)}`)}?`
+      : "";
+    throw new UsageError(
+      `The URL must begin with http:// or https://${
+        guess || `: current value is ${show(safeUrl(text))}`
+      }`,
+    );
+  }
+  if (!URL.canParse(text)) {
+    throw new UsageError(
+      `The URL cannot be read (is its port a number up to 65535?): current value is ${
+        show(safeUrl(text))
+      }`,
+    );
+  }
+  return text;
+}
+
+function parseLogFormat(text = "text"): "text" | "json" {
+  if (text !== "text" && text !== "json") {
+    throw new UsageError(
+      `Option --log-format must be "text" or "json": current value is ${
+        show(text)
+      }`,
+    );
+  }
+  return text;
 }
 
 function parseInteger(

@@ -1,10 +1,6 @@
 // The rejects file: every input line that was not acknowledged, byte for byte.
 
-/** An open file, as far as it is needed here. */
-export interface OutputFile {
-  writeSync(bytes: Uint8Array): number;
-  close(): void;
-}
+import type { OutputFile } from "./io.ts";
 
 const encoder = new TextEncoder();
 const NEWLINE = encoder.encode("\n");

@@ -6,50 +6,30 @@ import { Engine } from "../engine.ts";
 import { fetchTransport } from "../fetch_transport.ts";
 import { type Logger, ThrottledLog } from "../logger.ts";
 import { type BadLine, type Line, NdjsonReader } from "../ndjson.ts";
-import { count, excerpt, messageOf, show } from "../text.ts";
-import type { Transport } from "../transport.ts";
 import { withQuarantine } from "../quarantine.ts";
 import { withRetry } from "../retry.ts";
+import { count, excerpt, messageOf, show } from "../text.ts";
+import type { Transport } from "../transport.ts";
 import { withBreaker } from "./breaker.ts";
+import { completions } from "./completions.ts";
 import { HELP } from "./help.ts";
+import { withHints } from "./hints.ts";
+import { readLines } from "./input.ts";
+import {
+  type Input,
+  type InputFile,
+  type Io,
+  type Need,
+  STOP_SIGNALS,
+  type StopSignal,
+} from "./io.ts";
 import { makeLogger } from "./log.ts";
 import { type CliOptions, parseOptions, UsageError } from "./options.ts";
-import { type OutputFile, RejectsFile } from "./rejects.ts";
-
-/** What the command line needs of the world around it. */
-export interface Io {
-  stdin: {
-    read(buffer: Uint8Array): Promise<number | null>;
-    isTerminal(): boolean;
-  };
-  stdout: { write(bytes: Uint8Array): Promise<number> };
-  stderr: { writeSync(bytes: Uint8Array): number };
-  env(name: string): string | undefined;
-  readTextFile(path: string): Promise<string>;
-  /** Opens a file to write at its end, and makes it if need be. */
-  openAppend(path: string): Promise<AppendedFile>;
-  /** Calls back at each SIGINT or SIGTERM, until the returned function is called. */
-  onSignal(callback: (signal: StopSignal) => void): () => void;
-  /** Ends the process at once. */
-  exit(code: number): void;
-}
-
-/** A file to write to. */
-export interface AppendedFile extends OutputFile {
-  /** Whether it is the very file that stdin reads. */
-  readonly isStdin: boolean;
-}
-
-/** The signals that end a run, with the exit codes that a shell expects. */
-export const STOP_SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const;
-/** The name of one of them. */
-export type StopSignal = keyof typeof STOP_SIGNALS;
+import { LiveLine } from "./progress.ts";
+import { RejectsFile } from "./rejects.ts";
 
 /** How many bad lines are explained; the others are counted. */
 const MAX_EXPLAINED = 10;
-const READ_SIZE = 262144;
-/** How long to wait, after a signal, for the end of a line that is half read, in ms. */
-const LINE_GRACE = 250;
 
 const encoder = new TextEncoder();
 
@@ -61,9 +41,15 @@ const encoder = new TextEncoder();
  * @returns The exit code.
  */
 export async function run(args: string[], io: Io): Promise<number> {
-  const say = (text: string) => writeStderr(io, text);
   try {
-    const options = parseOptions(args, io.env);
+    if (args[0] === "completions") return await printCompletions(args, io);
+    const needs: Need[] = [];
+    const options = parseOptions(args, (variable) => {
+      const need = { name: "env", variable } as const;
+      if (io.missing([need]).length === 0) return io.env(variable);
+      needs.push(need);
+      return undefined;
+    });
     if (options === "help" || options === "version") {
       await writeStdout(
         io,
@@ -71,242 +57,319 @@ export async function run(args: string[], io: Io): Promise<number> {
       );
       return 0;
     }
-    if (io.stdin.isTerminal()) {
-      say(HELP);
+    const readsStdin = options.files.length === 0 ||
+      options.files.includes("-");
+    if (readsStdin && io.stdin.isTerminal()) {
+      writeStderr(io, HELP);
       return 2;
     }
-    return await batchStdin(options, io, say);
+    requirePermissions([...needs, ...permissionsFor(options)], io);
+    return await new Run(options, io).run();
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
-    say(`tinyobs-batch: ${error.message}\nTry 'tinyobs-batch --help'.\n`);
+    writeStderr(
+      io,
+      `tinyobs-batch: ${error.message}\nTry 'tinyobs-batch --help'.\n`,
+    );
     return 2;
   }
 }
 
-/** Reads stdin to its end, or to a signal, and sends what it holds. */
-async function batchStdin(
-  options: CliOptions,
-  io: Io,
-  say: (text: string) => void,
-): Promise<number> {
-  const begin = performance.now();
-  const logger = makeLogger(options.verbose ? "DEBUG" : "INFO", say);
-  const counters = { bytes: 0, retries: 0 };
-  const retryLog = new ThrottledLog((message) => logger.warn(message));
-  const transport = makeTransport(
-    options,
-    await readApiKey(options, io),
-    io,
-    counters,
-    retryLog,
-  );
-  const rejects = await openRejects(options, io, logger);
-  const engine = new Engine<Line>(
-    "tinyobs-batch",
-    transport,
-    (lines) => lines,
-    {
-      maxBatchSize: options.batchSize,
-      flushEvery: options.flushEvery,
-      // Enough to fill every free request while one chunk of input is read.
-      maxBuffered: options.batchSize * (options.concurrency + 2),
-      maxInFlight: options.concurrency,
-      logger,
-      onFailure: (lines) => rejects?.writeLines(lines.map((line) => line.raw)),
-    },
-  );
-  const reader = new NdjsonReader({
-    labels: options.labels,
-    onBadLine(line) {
-      rejects?.writePart(line.raw, line.more);
-      if (!line.continued && reader.invalid <= MAX_EXPLAINED) {
-        logger.warn(explain(line));
-      }
-    },
-  });
+/** One run: from the input to the summary. */
+class Run {
+  readonly #options: CliOptions;
+  readonly #io: Io;
+  readonly #logger: Logger;
+  readonly #retryLog: ThrottledLog;
+  readonly #begin = performance.now();
+  /** Aborted by the first signal: no more is read. */
+  readonly #stop = new AbortController();
+  #stopSignal: StopSignal | undefined;
+  #drainTimer: ReturnType<typeof setTimeout> | undefined;
+  #live: LiveLine | undefined;
 
-  const stop = new AbortController();
-  let stopSignal: StopSignal | undefined;
-  let drainTimer: ReturnType<typeof setTimeout> | undefined;
-  const forget = io.onSignal((signal) => {
-    if (stopSignal !== undefined) return io.exit(STOP_SIGNALS[signal]);
-    stopSignal = signal;
-    logger.warn(
+  /** The input being read, with its name if it is not the only one. */
+  #source = "";
+  #file: InputFile | undefined;
+  /** Lines that were read and could not be sent anymore, after a signal. */
+  readonly #unsent: Line[] = [];
+  #readFailed = false;
+  #bytes = 0;
+  #retries = 0;
+
+  constructor(options: CliOptions, io: Io) {
+    this.#options = options;
+    this.#io = io;
+    this.#logger = makeLogger(
+      options.verbose ? "DEBUG" : "INFO",
+      options.logFormat,
+      (text) => {
+        this.#live?.clear();
+        writeStderr(io, text);
+      },
+    );
+    this.#retryLog = new ThrottledLog((message) => this.#logger.warn(message));
+  }
+
+  async run(): Promise<number> {
+    const options = this.#options;
+    const inputs = await this.#openInputs();
+    const transport = this.#makeTransport(await readApiKey(options, this.#io));
+    const rejects = await this.#openRejects();
+    const engine = new Engine<Line>(
+      "tinyobs-batch",
+      transport,
+      (lines) => lines,
+      {
+        maxBatchSize: options.batchSize,
+        flushEvery: options.flushEvery,
+        // Enough to fill every free request while one chunk of input is read.
+        maxBuffered: options.batchSize * (options.concurrency + 2),
+        maxInFlight: options.concurrency,
+        logger: this.#logger,
+        onFailure: (lines) =>
+          rejects?.writeLines(lines.map((line) => line.raw)),
+      },
+    );
+    const reader = new NdjsonReader({
+      labels: options.labels,
+      onBadLine: (line) => {
+        rejects?.writePart(line.raw, line.more);
+        if (!line.continued && reader.invalid <= MAX_EXPLAINED) {
+          this.#explain(line);
+        }
+      },
+    });
+    const forget = this.#io.onSignal((signal) =>
+      this.#onSignal(signal, engine)
+    );
+    this.#startLiveLine(reader, engine);
+
+    engine.start();
+    for (const [name, input] of inputs) {
+      if (this.#stop.signal.aborted) break;
+      await this.#send(name, input, reader, engine);
+    }
+    await engine.stop(Infinity);
+    forget();
+    clearTimeout(this.#drainTimer);
+    for (const [, input] of inputs) if ("close" in input) input.close();
+    this.#retryLog.flush();
+    rejects?.writeLines(this.#unsent.map((line) => line.raw));
+    rejects?.close();
+    this.#live?.stop();
+    return await this.#summarize(reader, engine, rejects);
+  }
+
+  /** Sends the lines of one input. */
+  async #send(
+    name: string,
+    input: Input | InputFile,
+    reader: NdjsonReader,
+    engine: Engine<Line>,
+  ): Promise<void> {
+    this.#source = this.#options.files.length > 1 ? name : "";
+    this.#file = "size" in input ? input : undefined;
+    try {
+      for await (const lines of readLines(input, reader, this.#stop.signal)) {
+        for (const line of lines) {
+          // Waiting here is what slows a pipe down to what the server takes.
+          if (engine.full) await engine.ready;
+          if (engine.closed) this.#unsent.push(line);
+          else engine.push(line);
+        }
+      }
+    } catch (error) {
+      this.#readFailed = true;
+      this.#logger.error(
+        `Cannot read ${name}: ${excerpt(messageOf(error), 200)}`,
+      );
+    }
+  }
+
+  #onSignal(signal: StopSignal, engine: Engine<Line>): void {
+    if (this.#stopSignal !== undefined) {
+      return this.#io.exit(STOP_SIGNALS[signal]);
+    }
+    this.#stopSignal = signal;
+    this.#logger.warn(
       `${signal}: reading no more, sending what was read (again to exit at once)`,
     );
-    stop.abort();
-    drainTimer = setTimeout(() => engine.stop(0), options.drainTimeout);
-  });
+    this.#stop.abort();
+    this.#drainTimer = setTimeout(
+      () => engine.stop(0),
+      this.#options.drainTimeout,
+    );
+  }
 
-  engine.start();
-  const unsent: Line[] = [];
-  let readError: unknown;
-  for await (
-    const lines of readLines(
-      io,
-      reader,
-      stop.signal,
-      (error) => readError = error,
-    )
-  ) {
-    for (const line of lines) {
-      // Waiting here is what slows a pipe down to what the server takes.
-      if (engine.full) await engine.ready;
-      if (engine.closed) unsent.push(line);
-      else engine.push(line);
+  /** All of them before anything is read, so that a wrong name costs nothing. */
+  async #openInputs(): Promise<[name: string, input: Input | InputFile][]> {
+    const { files } = this.#options;
+    if (files.length === 0) return [["stdin", this.#io.stdin]];
+    const inputs: [string, Input | InputFile][] = [];
+    for (const path of files) {
+      try {
+        inputs.push(
+          path === "-"
+            ? ["stdin", this.#io.stdin]
+            : [path, await this.#io.openInput(path)],
+        );
+      } catch (error) {
+        throw new UsageError(
+          `Cannot read --file ${show(path)}: ${messageOf(error)}`,
+        );
+      }
     }
+    return inputs;
   }
-  if (readError !== undefined) {
-    logger.error(`Cannot read stdin: ${excerpt(messageOf(readError), 200)}`);
-  }
-  await engine.stop(Infinity);
-  retryLog.flush();
-  clearTimeout(drainTimer);
-  forget();
-  rejects?.writeLines(unsent.map((line) => line.raw));
-  rejects?.close();
 
-  const { lines: read, invalid } = reader;
-  const { batches } = engine;
-  const sent = options.dryRun ? 0 : engine.sent;
-  const undelivered = engine.failed + unsent.length;
-  const elapsedMs = Math.round(performance.now() - begin);
-  if (invalid > MAX_EXPLAINED) {
-    logger.warn(`${invalid - MAX_EXPLAINED} more invalid lines are not shown`);
+  async #openRejects(): Promise<RejectsFile | undefined> {
+    const path = this.#options.rejects;
+    if (path === undefined) return undefined;
+    const inputs = this.#options.files.filter((file) => file !== "-");
+    let file: Awaited<ReturnType<Io["openAppend"]>>;
+    try {
+      file = await this.#io.openAppend(path, inputs);
+    } catch (error) {
+      throw new UsageError(
+        `Cannot open --rejects ${show(path)}: ${messageOf(error)}`,
+      );
+    }
+    if (file.isInput) {
+      file.close();
+      // It would read what it writes, and never end.
+      throw new UsageError(
+        `Option --rejects must not name the input itself: ${show(path)}`,
+      );
+    }
+    let failed = false;
+    return new RejectsFile(file, (error) => {
+      if (!failed) {
+        this.#logger.error(
+          `Cannot write to --rejects ${show(path)}: ${messageOf(error)}`,
+        );
+      }
+      failed = true;
+    });
   }
-  if (options.json) {
-    const { bytes, retries } = counters;
-    const summary = {
-      read,
-      sent,
-      invalid,
-      undelivered,
-      batches,
-      retries,
-      bytes,
-      elapsedMs,
+
+  #makeTransport(apiKey: string | undefined): Transport<Line> {
+    const { url, headers, timeout, dryRun, retries } = this.#options;
+    const printInstead = async (_url: string, init: RequestInit) => {
+      await writeStdout(this.#io, init.body as Uint8Array);
+      await writeStdout(this.#io, "\n");
+      return new Response();
     };
-    await writeStdout(io, JSON.stringify(summary) + "\n");
-  }
-  if (!options.quiet) {
-    const lost = invalid + undelivered;
-    const parts = [
-      `${read} read`,
-      options.dryRun
-        ? "nothing sent (dry run)"
-        : `${sent} sent in ${count(batches, "batch", "batches")}`,
-      ...(invalid > 0 ? [`${invalid} invalid`] : []),
-      ...(undelivered > 0 ? [`${undelivered} not delivered`] : []),
-      ...(lost === 0
-        ? []
-        : rejects === undefined
-        ? [`${lost} lost: --rejects FILE keeps such lines`]
-        : [`${rejects.lines} written to ${show(options.rejects)}`]),
-    ];
-    say(
-      `tinyobs-batch: ${parts.join(", ")} (${
-        (elapsedMs / 1000).toFixed(2)
-      } s)\n`,
-    );
-  }
-  if (stopSignal !== undefined) return STOP_SIGNALS[stopSignal];
-  return invalid > 0 || undelivered > 0 || readError !== undefined ? 1 : 0;
-}
-
-/**
- * The good lines of stdin, chunk by chunk. When the signal is aborted, it still
- * reads to the end of the line that it is in, so that no line is cut in two.
- */
-async function* readLines(
-  io: Io,
-  reader: NdjsonReader,
-  signal: AbortSignal,
-  onError: (error: unknown) => void,
-): AsyncGenerator<Line[]> {
-  let wake = () => {};
-  signal.addEventListener("abort", () => wake());
-  // Not Promise.race: a promise that stays pending for the whole run would keep
-  // every read that was ever raced with it.
-  const orAborted = (read: Promise<number | null>) =>
-    new Promise<number | null | undefined>((resolve, reject) => {
-      wake = () => resolve(undefined);
-      read.then(resolve, reject);
-    });
-  const buffer = new Uint8Array(READ_SIZE);
-  try {
-    let pending: Promise<number | null>;
-    for (;;) {
-      pending = io.stdin.read(buffer);
-      const n = await orAborted(pending);
-      if (n === undefined) break;
-      if (n === null) {
-        yield reader.end();
-        return;
-      }
-      yield reader.push(buffer.subarray(0, n));
-      if (signal.aborted) {
-        pending = Promise.resolve(0);
-        break;
-      }
+    let transport: Transport<Line>;
+    try {
+      transport = fetchTransport<Line>(url, {
+        apiKey,
+        headers,
+        timeout,
+        encode: (lines) => {
+          const body = encodeLines(lines);
+          this.#bytes += body.length;
+          return body;
+        },
+        fetch: dryRun ? printInstead : undefined,
+      });
+    } catch (error) {
+      throw new UsageError(messageOf(error));
     }
-    const grace = new Promise<null>((resolve) =>
-      setTimeout(resolve, LINE_GRACE, null)
-    );
-    const byte = new Uint8Array(1);
-    for (
-      let from = buffer;
-      reader.midLine;
-      from = byte, pending = io.stdin.read(byte)
-    ) {
-      const n = await Promise.race([pending, grace]);
-      if (n === null) break;
-      yield reader.push(from.subarray(0, n));
-    }
-  } catch (error) {
-    onError(error);
-  }
-  yield reader.end();
-}
-
-function makeTransport(
-  options: CliOptions,
-  apiKey: string | undefined,
-  io: Io,
-  counters: { bytes: number; retries: number },
-  retryLog: ThrottledLog,
-): Transport<Line> {
-  const encode = (lines: readonly Line[]) => {
-    const body = encodeLines(lines);
-    counters.bytes += body.length;
-    return body;
-  };
-  const printInstead = async (_url: string, init: RequestInit) => {
-    await writeStdout(io, init.body as Uint8Array);
-    await writeStdout(io, "\n");
-    return new Response();
-  };
-  try {
-    const transport = fetchTransport<Line>(options.url, {
-      apiKey,
-      headers: options.headers,
-      timeout: options.timeout,
-      encode,
-      fetch: options.dryRun ? printInstead : undefined,
-    });
-    const retrying = withRetry(transport, {
-      attempts: options.retries + 1,
-      onRetry({ attempt, delay, error }) {
-        counters.retries++;
-        retryLog.say(() =>
-          `Retry ${attempt} of ${options.retries} in ${
+    const retrying = withRetry(withHints(transport), {
+      attempts: retries + 1,
+      onRetry: ({ attempt, delay, error }) => {
+        this.#retries++;
+        this.#retryLog.say(() =>
+          `Retry ${attempt} of ${retries} in ${
             (delay / 1000).toFixed(1)
           } s: ${error.message}`
         );
       },
     });
     return withQuarantine(withBreaker(retrying));
-  } catch (error) {
-    throw new UsageError(messageOf(error));
+  }
+
+  #explain({ number, reason, raw }: BadLine): void {
+    const start = new TextDecoder().decode(raw.subarray(0, 200));
+    const source = this.#source === "" ? "" : `${excerpt(this.#source)}: `;
+    this.#logger.warn(
+      `${source}Line ${number}: ${reason}: ${excerpt(start.trim(), 80)}`,
+    );
+  }
+
+  #startLiveLine(reader: NdjsonReader, engine: Engine<Line>): void {
+    const { progress, quiet } = this.#options;
+    const { stderr } = this.#io;
+    if (
+      !progress || quiet || !stderr.isTerminal() || !wantsAnimation(this.#io)
+    ) return;
+    this.#live = new LiveLine(
+      (text) => writeStderr(this.#io, text),
+      () => stderr.columns(),
+      () => ({
+        read: reader.lines,
+        sent: engine.sent,
+        waiting: engine.buffered + engine.inFlight,
+        failed: reader.invalid + engine.failed,
+        fraction: this.#file && this.#file.size > 0
+          ? this.#file.position / this.#file.size
+          : undefined,
+      }),
+    );
+  }
+
+  async #summarize(
+    reader: NdjsonReader,
+    engine: Engine<Line>,
+    rejects: RejectsFile | undefined,
+  ): Promise<number> {
+    const { dryRun, json, quiet } = this.#options;
+    const { lines: read, invalid } = reader;
+    const { batches } = engine;
+    const sent = dryRun ? 0 : engine.sent;
+    const undelivered = engine.failed + this.#unsent.length;
+    const lost = invalid + undelivered;
+    const elapsedMs = Math.round(performance.now() - this.#begin);
+    if (invalid > MAX_EXPLAINED) {
+      this.#logger.warn(
+        `${invalid - MAX_EXPLAINED} more invalid lines are not shown`,
+      );
+    }
+    if (json) {
+      const [bytes, retries] = [this.#bytes, this.#retries];
+      const summary = {
+        read,
+        sent,
+        invalid,
+        undelivered,
+        batches,
+        retries,
+        bytes,
+        elapsedMs,
+      };
+      await writeStdout(this.#io, JSON.stringify(summary) + "\n");
+    }
+    if (!quiet) {
+      const parts = [
+        `${read} read`,
+        dryRun
+          ? "nothing sent (dry run)"
+          : `${sent} sent in ${count(batches, "batch", "batches")}`,
+        ...(invalid > 0 ? [`${invalid} invalid`] : []),
+        ...(undelivered > 0 ? [`${undelivered} not delivered`] : []),
+        ...(lost === 0
+          ? []
+          : rejects === undefined
+          ? [`${lost} lost: --rejects FILE keeps such lines`]
+          : [`${rejects.lines} written to ${show(this.#options.rejects)}`]),
+      ];
+      this.#logger.info(
+        `${parts.join(", ")} (${(elapsedMs / 1000).toFixed(2)} s)`,
+      );
+    }
+    if (this.#stopSignal !== undefined) return STOP_SIGNALS[this.#stopSignal];
+    return lost > 0 || this.#readFailed ? 1 : 0;
   }
 }
 
@@ -316,50 +379,67 @@ function encodeLines(lines: readonly Line[]): Uint8Array<ArrayBuffer> {
   );
 }
 
-function explain({ number, reason, raw }: BadLine): string {
-  const start = new TextDecoder().decode(raw.subarray(0, 200));
-  return `Line ${number}: ${reason}: ${excerpt(start.trim(), 80)}`;
+async function printCompletions(args: string[], io: Io): Promise<number> {
+  const text = args.length === 2 ? completions(args[1]) : undefined;
+  if (text === undefined) {
+    throw new UsageError("Completions are there for one of: bash, zsh, fish");
+  }
+  await writeStdout(io, text);
+  return 0;
 }
 
-async function openRejects(
-  options: CliOptions,
-  io: Io,
-  logger: Logger,
-): Promise<RejectsFile | undefined> {
-  const path = options.rejects;
-  if (path === undefined) return undefined;
-  let file: AppendedFile;
-  try {
-    file = await io.openAppend(path);
-  } catch (error) {
+/** What Deno has to allow for a run, but for the environment. */
+function permissionsFor(options: CliOptions): Need[] {
+  const { url, files, rejects, apiKeyFile, dryRun } = options;
+  const { hostname, port, protocol } = new URL(url);
+  const host = `${hostname}:${port || (protocol === "https:" ? 443 : 80)}`;
+  const read = [...files.filter((path) => path !== "-"), apiKeyFile];
+  return [
+    ...(dryRun ? [] : [{ name: "net", host } as const]),
+    ...read.flatMap((path) =>
+      path === undefined ? [] : [{ name: "read", path } as const]
+    ),
+    ...(rejects === undefined
+      ? []
+      : [{ name: "write", path: rejects } as const]),
+  ];
+}
+
+/** Says which flags are missing, all at once and before anything is read. */
+function requirePermissions(needs: readonly Need[], io: Io): void {
+  const values: Record<string, string[]> = {};
+  for (const need of io.missing(needs)) {
+    const value = need.name === "net"
+      ? need.host
+      : need.name === "env"
+      ? need.variable
+      : need.path;
+    (values[need.name] ??= []).push(value);
+  }
+  const flags = Object.entries(values).map(([name, list]) =>
+    `--allow-${name}=${list.join(",")}`
+  );
+  if (flags.length > 0) {
     throw new UsageError(
-      `Cannot open --rejects ${show(path)}: ${messageOf(error)}`,
+      `Deno does not allow this: run or install again with ${flags.join(" ")}`,
     );
   }
-  if (file.isStdin) {
-    file.close();
-    // It would read what it writes, and never end.
-    throw new UsageError(
-      `Option --rejects must not name the input itself: ${show(path)}`,
-    );
-  }
-  let failed = false;
-  return new RejectsFile(file, (error) => {
-    if (!failed) {
-      logger.error(
-        `Cannot write to --rejects ${show(path)}: ${messageOf(error)}`,
-      );
-    }
-    failed = true;
-  });
+}
+
+/** `NO_COLOR` and `TERM=dumb` ask for none; where Deno does not tell, there is no such wish. */
+function wantsAnimation(io: Io): boolean {
+  const read = (variable: string) =>
+    io.missing([{ name: "env", variable }]).length === 0
+      ? io.env(variable)
+      : undefined;
+  return !read("NO_COLOR") && read("TERM") !== "dumb";
 }
 
 async function readApiKey(
-  options: CliOptions,
+  { apiKey, apiKeyFile: path }: CliOptions,
   io: Io,
 ): Promise<string | undefined> {
-  const path = options.apiKeyFile;
-  if (path === undefined) return io.env("TINYOBS_API_KEY") || undefined;
+  if (path === undefined) return apiKey;
   let text: string;
   try {
     text = await io.readTextFile(path);
