@@ -206,7 +206,7 @@ export class Batcher implements AsyncDisposable {
     if (engine.full) {
       this.#full++;
       engine.refuse(() =>
-        `Cannot add metric as ${engine.buffered} are waiting already ('maxBuffered')`
+        `Cannot add metric as ${engine.maxBuffered} are waiting already ('maxBuffered')`
       );
       return false;
     }
@@ -246,7 +246,9 @@ export class Batcher implements AsyncDisposable {
    */
   stop(options: StopOptions = {}): Promise<FlushReport> {
     const { timeout } = options;
-    if (timeout !== undefined && !(timeout >= 0)) {
+    if (
+      timeout !== undefined && !(typeof timeout === "number" && timeout >= 0)
+    ) {
       throw new RangeError(
         `Cannot stop Batcher as 'timeout' must be 0 or more milliseconds: current value is ${
           show(timeout)

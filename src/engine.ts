@@ -63,7 +63,7 @@ export class Engine<P, T = P> {
   readonly #finish: (items: P[]) => T[];
   readonly #maxBatchSize: number;
   readonly #flushEvery: number;
-  readonly #maxBuffered: number;
+  readonly maxBuffered: number;
   readonly #maxInFlight: number;
   readonly #logger: Logger;
   readonly #onFailure:
@@ -104,7 +104,10 @@ export class Engine<P, T = P> {
     const { maxBuffered = 100 * maxBatchSize } = options;
     checkOption(what, "maxBuffered", maxBuffered);
     checkOption(what, "maxInFlight", maxInFlight);
-    if (!(flushEvery > 0 && flushEvery <= MAX_DELAY)) {
+    if (
+      !(typeof flushEvery === "number" && flushEvery > 0 &&
+        flushEvery <= MAX_DELAY)
+    ) {
       throw new RangeError(
         `Cannot create ${what} as 'flushEvery' must be more than 0 and at most ${MAX_DELAY} milliseconds: current value is ${
           show(flushEvery)
@@ -123,7 +126,7 @@ export class Engine<P, T = P> {
     // Reaching either bound sends: nothing would ever make room otherwise.
     this.#maxBatchSize = Math.min(maxBatchSize, maxBuffered);
     this.#flushEvery = flushEvery;
-    this.#maxBuffered = maxBuffered;
+    this.maxBuffered = maxBuffered;
     this.#maxInFlight = maxInFlight;
     const logger = this.#logger = options.logger ?? defaultLogger;
     this.#onFailure = options.onFailure;
@@ -140,7 +143,7 @@ export class Engine<P, T = P> {
   }
 
   get full(): boolean {
-    return this.buffered >= this.#maxBuffered;
+    return this.buffered >= this.maxBuffered;
   }
 
   /** Resolves once there is room for at least one item, or none will be taken anymore. */
@@ -196,7 +199,7 @@ export class Engine<P, T = P> {
     const report: EngineReport<T> = { sent: 0, failed: 0, errors: [] };
     const outstanding = [...this.#sends, ...this.#queue];
     if (outstanding.length === 0) {
-      this.#refusals.flush();
+      this.#flushLogs();
       return Promise.resolve(report);
     }
     return new Promise((resolve) => {
@@ -295,7 +298,10 @@ export class Engine<P, T = P> {
     }
     result.then(
       () => this.#settle(send, undefined),
-      (error) => this.#settle(send, toSendError(error, send.items)),
+      (thrown) => {
+        const error = toSendError(thrown, send.items);
+        this.#settle(send, error.undelivered.length > 0 ? error : undefined);
+      },
     );
   }
 
@@ -306,10 +312,12 @@ export class Engine<P, T = P> {
     this.inFlight -= send.items.length;
     this.#account(send, error);
     this.#pump();
-    if (this.#idle) {
-      this.#refusals.flush();
-      this.#failures.flush();
-    }
+    if (this.#idle) this.#flushLogs();
+  }
+
+  #flushLogs(): void {
+    this.#refusals.flush();
+    this.#failures.flush();
   }
 
   #account({ items, waiters }: Send<T>, error: SendError<T> | undefined): void {
@@ -326,10 +334,12 @@ export class Engine<P, T = P> {
       const { undelivered } = error;
       guard(
         () => this.#onFailure?.(undelivered, error),
-        (thrown) =>
+        (thrown) => {
           this.#failures.say(() =>
             `The callback 'onFailure' failed: ${messageOf(thrown)}`
-          ),
+          );
+          if (this.#idle) this.#failures.flush();
+        },
       );
     }
     for (const waiter of waiters) {

@@ -8,7 +8,8 @@ import {
   type SendOptions,
   type Transport,
 } from "./transport.ts";
-import { count, excerpt, messageOf, show } from "./text.ts";
+import { safeUrl, Target } from "./target.ts";
+import { count, messageOf, show } from "./text.ts";
 
 /**
  * Options for {@linkcode fetchTransport}.
@@ -111,7 +112,7 @@ export function fetchTransport<T = Metric>(
   // Looked up at each request, so that a test's or a tracer's patch is seen.
   const fetch = options.fetch ??
     ((url: string, init: RequestInit) => globalThis.fetch(url, init));
-  if (!(timeout > 0 && timeout <= MAX_TIMEOUT)) {
+  if (!(typeof timeout === "number" && timeout > 0 && timeout <= MAX_TIMEOUT)) {
     throw new RangeError(
       `Cannot create fetchTransport as 'timeout' must be more than 0 and at most ${MAX_TIMEOUT} milliseconds: current value is ${
         show(timeout)
@@ -137,7 +138,7 @@ export function fetchTransport<T = Metric>(
         index?: number | undefined;
       } = {},
     ) =>
-      new SendError(target.redact(message), {
+      new SendError(message, {
         kind,
         undelivered: items,
         ...details,
@@ -149,7 +150,9 @@ export function fetchTransport<T = Metric>(
     } catch (error) {
       throw fail(
         "rejected",
-        `Cannot encode ${count(items.length)}: ${messageOf(error)}`,
+        `Cannot encode ${count(items.length)}: ${
+          target.quote(messageOf(error), 300)
+        }`,
       );
     }
     const timer = AbortSignal.timeout(timeout);
@@ -168,7 +171,9 @@ export function fetchTransport<T = Metric>(
       if (signal.aborted) {
         throw fail(
           "transient",
-          `Sending to ${target.name} was aborted: ${messageOf(signal.reason)}`,
+          `Sending to ${target.name} was aborted: ${
+            target.quote(messageOf(signal.reason), 300)
+          }`,
         );
       }
       if (timer.aborted) {
@@ -179,20 +184,24 @@ export function fetchTransport<T = Metric>(
       }
       throw fail(
         isDenied(error) ? "refused" : "transient",
-        `Cannot send to ${target.name}: ${networkReason(error)}`,
+        `Cannot send to ${target.name}: ${
+          target.quote(networkReason(error), 300)
+        }`,
       );
     }
 
     const { status } = response;
     const says = `${target.name} answered ${
-      `${status} ${response.statusText}`.trim()
+      target.quote(`${status} ${response.statusText}`.trim(), 100)
     }`;
     if (response.ok) {
       const problem = checkAnswer(response, answer, items.length);
       if (problem === undefined) return;
-      throw fail("refused", `${says}, but ${problem}`, { status });
+      throw fail("refused", `${says}, but ${target.quote(problem, 300)}`, {
+        status,
+      });
     }
-    const words = serverWords(answer);
+    const words = target.quote(serverWords(answer), 300);
     const message = words === "" ? says : `${says}: ${words}`;
     const retryAfter = parseRetryAfter(response.headers.get("retry-after"));
     const kind = classify(status, retryAfter, words);
@@ -207,7 +216,9 @@ export function fetchTransport<T = Metric>(
     throw fail(
       kind,
       location
-        ? `${says}, a redirect to ${safeUrl(location, target.href)}`
+        ? `${says}, a redirect to ${
+          target.quote(safeUrl(location, target.href), 200)
+        }`
         : message,
       { status, retryAfter },
     );
@@ -250,110 +261,11 @@ function encodeMetrics(items: readonly unknown[]): string {
   return JSON.stringify({ metrics: items });
 }
 
-/** Where requests go, with which headers, and what of it must stay unsaid. */
-class Target {
-  readonly href: string;
-  /** The URL as messages show it. */
-  readonly name: string;
-  readonly headers: Headers;
-  readonly #secrets: string[];
-
-  constructor(
-    input: string | URL,
-    options: { apiKey?: string | undefined; headers?: HeadersInit | undefined },
-  ) {
-    let url: URL;
-    try {
-      url = new URL(input);
-      if (url.protocol !== "http:" && url.protocol !== "https:") throw url;
-    } catch {
-      throw new TypeError(
-        `Cannot create fetchTransport as 'url' must be an http: or https: URL: current value is "${
-          safeUrl(String(input))
-        }"`,
-      );
-    }
-    const { apiKey } = options;
-    const secrets = [apiKey, ...url.searchParams.values()];
-    this.headers = new Headers({ "content-type": "application/json" });
-    if (url.username !== "" || url.password !== "") {
-      const user = decodeURIComponent(url.username);
-      const password = decodeURIComponent(url.password);
-      const token = btoa(
-        String.fromCharCode(...new TextEncoder().encode(`${user}:${password}`)),
-      );
-      secrets.push(password, url.password, token);
-      this.headers.set("authorization", `Basic ${token}`);
-      // `fetch` takes no URL with credentials.
-      url.username = url.password = "";
-    }
-    if (apiKey !== undefined) {
-      this.#set("authorization", `Bearer ${apiKey}`, "'apiKey'");
-    }
-    for (const [name, value] of headerEntries(options.headers)) {
-      this.#set(name, value, `header ${show(name)}`);
-      secrets.push(value);
-    }
-    url.hash = "";
-    this.href = url.href;
-    this.name = safeUrl(url.href);
-    // A short one would tear words apart that have nothing to do with it.
-    this.#secrets = secrets.filter((s): s is string =>
-      s !== undefined && s.length >= 4
-    )
-      .sort((a, b) => b.length - a.length);
-  }
-
-  /** Blots out every secret, as an error of `fetch` or a server may repeat one. */
-  redact(message: string): string {
-    let text = message.replaceAll(this.href, this.name);
-    for (const secret of this.#secrets) text = text.replaceAll(secret, "***");
-    return text;
-  }
-
-  #set(name: string, value: string, what: string): void {
-    try {
-      this.headers.set(name, value);
-    } catch {
-      // The error of `Headers` would show the value.
-      throw new TypeError(
-        `Cannot create fetchTransport as ${what} holds a character that an HTTP header cannot carry`,
-      );
-    }
-  }
-}
-
-/** The entries of any `HeadersInit`, unchecked: `Headers` would name a bad value. */
-function headerEntries(
-  init: HeadersInit | undefined,
-): Iterable<[string, string]> {
-  if (init === undefined) return [];
-  if (Symbol.iterator in init) return init as Iterable<[string, string]>;
-  return Object.entries(init);
-}
-
-/** A URL without credentials, query and fragment, also of a text that is no URL. */
-export function safeUrl(text: string, base?: string): string {
-  try {
-    const url = new URL(text, base);
-    if (url.protocol === "http:" || url.protocol === "https:") {
-      return excerpt(url.origin + url.pathname, 200);
-    }
-  } catch {
-    // Then by the look of it.
-  }
-  return excerpt(
-    text.replace(/[?#].*$/s, "").replace(/^(.*\/\/)?.*@/s, "$1"),
-    200,
-  );
-}
-
 /** The answer's text, or `undefined` if it is longer than is worth reading. */
 async function readAnswer(response: Response): Promise<string | undefined> {
   if (response.body === null) return "";
-  const length = Number(response.headers.get("content-length") ?? Infinity);
-  // An unread body costs the connection, so the usual answer is read to its end.
-  if (length <= MAX_ANSWER) return await response.text();
+  // An unread body costs the connection, so the usual answer is read to its end. Its
+  // Content-Length tells nothing, as it may be that of the compressed text.
   const reader = response.body.getReader();
   const decoder = new TextDecoder();
   let text = "";
@@ -397,7 +309,7 @@ function serverWords(answer: string | undefined): string {
     : typeof error === "string"
     ? error
     : answer;
-  return /^\s*</.test(words) ? "(HTML)" : excerpt(words.trim(), 300);
+  return /^\s*</.test(words) ? "(HTML)" : words.trim();
 }
 
 function parseObject(text: string): Record<string, unknown> | undefined {
@@ -459,10 +371,9 @@ function networkReason(error: unknown): string {
   const source = error instanceof Error && error.cause !== undefined
     ? error.cause
     : error;
-  const reason = messageOf(source)
-    .replace(/^error sending request(?: for url \([^)]*\))?: /, "")
-    .replace(/^client error \(\w+\): /, "");
-  return excerpt(reason, 300);
+  return messageOf(source)
+    .replace(/^error sending request.*?client error \(\w+\): /s, "")
+    .replace(/^error sending request.*? \([^)]*\): /s, "");
 }
 
 /** A missing permission of Deno, which does not come by waiting. */

@@ -22,7 +22,7 @@ export function show(value: unknown): string {
     case "string":
       return `"${excerpt(value, 60)}"`;
     case "bigint":
-      return `${value}n`;
+      return excerpt(`${value}n`, 60);
     case "function":
       return "a function";
     case "symbol":
@@ -35,10 +35,13 @@ export function show(value: unknown): string {
   }
 }
 
-/** What a thrown value says; anything can be thrown, and its getters may throw too. */
+/** What a thrown value says; anything can be thrown, and reading it may throw too. */
 export function messageOf(error: unknown): string {
   try {
-    if (error instanceof Error) return error.message || error.name;
+    if (error instanceof Error) {
+      const { message, name } = error;
+      return String(message || name);
+    }
     return typeof error === "string" ? error : show(error);
   } catch {
     return "an error that cannot be read";

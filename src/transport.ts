@@ -58,8 +58,12 @@ export type SendErrorKind = "transient" | "rejected" | "refused";
 export interface SendErrorOptions<T> {
   /** What kind of failure it is. */
   readonly kind: SendErrorKind;
-  /** What was not delivered, in the order of the batch. */
-  readonly undelivered: readonly T[];
+  /**
+   * What was not delivered, in the order of the batch.
+   *
+   * @default {undefined} the whole batch
+   */
+  readonly undelivered?: readonly T[] | undefined;
   /**
    * The HTTP status of the answer.
    *
@@ -85,6 +89,9 @@ export interface SendErrorOptions<T> {
    */
   readonly cause?: unknown;
 }
+
+/** Stands for the whole batch, which the one who throws need not have at hand. */
+const UNSAID: readonly never[] = Object.freeze([]);
 
 /**
  * A batch that was not delivered, or not all of it.
@@ -114,7 +121,11 @@ export class SendError<T = unknown> extends Error {
   override readonly name = "SendError";
   /** What kind of failure it is. */
   readonly kind: SendErrorKind;
-  /** What was not delivered, in the order of the batch. */
+  /**
+   * What was not delivered, in the order of the batch. Where the transport did not
+   * say, this is empty at first; a `Batcher`, `withRetry` and `withQuarantine` take
+   * it as the whole batch and hand on an error that says so.
+   */
   readonly undelivered: readonly T[];
   /** The HTTP status of the answer, if there was one. */
   readonly status: number | undefined;
@@ -135,7 +146,7 @@ export class SendError<T = unknown> extends Error {
       options.cause === undefined ? undefined : { cause: options.cause },
     );
     this.kind = options.kind;
-    this.undelivered = options.undelivered;
+    this.undelivered = options.undelivered ?? UNSAID;
     this.status = options.status;
     this.retryAfter = options.retryAfter;
     this.index = options.index;
@@ -143,20 +154,41 @@ export class SendError<T = unknown> extends Error {
 }
 
 /**
- * Takes whatever a transport threw as a `SendError` about `batch`: anything that
- * is not one, or that claims more than the batch holds, is the whole batch failed.
- * It counts as transient, as what most transports throw is their network's error.
+ * Takes whatever a transport threw as a `SendError` about `batch`. One that does
+ * not say what is undelivered, or says more than the batch holds, means all of it.
+ * So does anything else, which counts as transient: what most transports throw is
+ * their network's error. Never throws, as nothing would catch it.
  */
 export function toSendError<T>(
-  error: unknown,
+  thrown: unknown,
   batch: readonly T[],
 ): SendError<T> {
-  if (error instanceof SendError && error.undelivered.length <= batch.length) {
-    return error;
+  const error = thrown as SendError<T>;
+  if (isSendError(thrown)) {
+    const { undelivered } = error;
+    if (
+      undelivered !== UNSAID && Array.isArray(undelivered) &&
+      undelivered.length <= batch.length
+    ) return error;
   }
-  return new SendError(messageOf(error), {
-    kind: "transient",
+  const { kind, status, retryAfter, index } = isSendError(thrown)
+    ? error
+    : { kind: "transient" } as SendError<T>;
+  return new SendError(messageOf(thrown), {
+    kind,
     undelivered: batch,
-    cause: error,
+    status,
+    retryAfter,
+    index,
+    cause: thrown,
   });
+}
+
+/** `instanceof` throws for a revoked Proxy. */
+function isSendError(thrown: unknown): boolean {
+  try {
+    return thrown instanceof SendError;
+  } catch {
+    return false;
+  }
 }

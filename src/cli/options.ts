@@ -2,7 +2,7 @@
 // with it.
 
 import { parseArgs } from "@std/cli/parse-args";
-import { safeUrl } from "../fetch_transport.ts";
+import { safeUrl } from "../target.ts";
 import { checkLabels } from "../metric.ts";
 import { excerpt, show } from "../text.ts";
 
