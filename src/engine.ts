@@ -50,6 +50,8 @@ interface Batch<P, T> {
 interface Send<T> {
   readonly items: readonly T[];
   readonly waiters: Waiter<T>[];
+  /** One for each, as Node warns of many listeners on a signal that all share. */
+  readonly abort: AbortController;
 }
 
 const MAX_DELAY = 2 ** 31 - 1;
@@ -71,7 +73,8 @@ export class Engine<P, T = P> {
     | undefined;
   readonly #refusals: ThrottledLog;
   readonly #failures: ThrottledLog;
-  readonly #abort = new AbortController();
+  /** Ends the listening to the signal given to `start`. */
+  readonly #end = new AbortController();
 
   #filling: P[] = [];
   #queue: Batch<P, T>[] = [];
@@ -166,10 +169,9 @@ export class Engine<P, T = P> {
     if (signal.aborted) {
       this.stop();
     } else {
-      // The engine's own end, with which `stop` aborts, takes the listener away.
       signal.addEventListener("abort", () => this.stop(), {
         once: true,
-        signal: this.#abort.signal,
+        signal: this.#end.signal,
       });
     }
   }
@@ -216,8 +218,7 @@ export class Engine<P, T = P> {
     this.#closed = true;
     this.#room?.resolve();
     this.#stopped ??= this.flush().then((report) => {
-      // Also frees the listener on the signal given to `start`.
-      this.#abort.abort();
+      this.#end.abort();
       return report;
     });
     // A longer one is as good as none; timers cannot count further.
@@ -281,6 +282,7 @@ export class Engine<P, T = P> {
     const send: Send<T> = {
       items: this.#finish(batch.items),
       waiters: batch.waiters,
+      abort: new AbortController(),
     };
     const { length } = send.items;
     this.#sends.add(send);
@@ -291,7 +293,7 @@ export class Engine<P, T = P> {
     let result: Promise<void>;
     try {
       result = Promise.resolve(
-        this.#transport.send(send.items, { signal: this.#abort.signal }),
+        this.#transport.send(send.items, { signal: send.abort.signal }),
       );
     } catch (error) {
       result = Promise.reject(error);
@@ -320,7 +322,10 @@ export class Engine<P, T = P> {
     this.#failures.flush();
   }
 
-  #account({ items, waiters }: Send<T>, error: SendError<T> | undefined): void {
+  #account(
+    { items, waiters }: Pick<Send<T>, "items" | "waiters">,
+    error: SendError<T> | undefined,
+  ): void {
     const failed = error?.undelivered.length ?? 0;
     const sent = items.length - failed;
     this.sent += sent;
@@ -360,7 +365,7 @@ export class Engine<P, T = P> {
       });
     const left = this.#queue;
     this.#queue = [];
-    this.#abort.abort(new Error(reason));
+    for (const { abort } of this.#sends) abort.abort(new Error(reason));
     for (const batch of left) {
       const items = this.#finish(batch.items);
       this.buffered -= items.length;

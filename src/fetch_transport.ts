@@ -367,13 +367,15 @@ function parseRetryAfter(value: string | null): number | undefined {
 
 /** What broke, without the URL that errors of `fetch` repeat. */
 function networkReason(error: unknown): string {
-  // "fetch failed" is all that Deno, Node and Bun say themselves; the cause tells why.
-  const source = error instanceof Error && error.cause !== undefined
+  // "fetch failed" is all that Deno, Node and Bun say themselves; the cause tells
+  // why, or where several addresses were tried, the first of its errors.
+  let source = error instanceof Error && error.cause !== undefined
     ? error.cause
     : error;
+  if (source instanceof AggregateError) source = source.errors[0] ?? source;
   return messageOf(source)
     .replace(/^error sending request.*?client error \(\w+\): /s, "")
-    .replace(/^error sending request.*? \([^)]*\): /s, "");
+    .replace(/^error sending request.*? \([^)]*\): /s, "").trim();
 }
 
 /** A missing permission of Deno, which does not come by waiting. */

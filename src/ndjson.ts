@@ -6,17 +6,10 @@
 // written anew from what was read.
 
 import { stamp } from "./clock.ts";
+import { Line } from "./line.ts";
 import { found, scanLine } from "./line_scanner.ts";
 import { checkLabels, checkMetric, type Metric } from "./metric.ts";
 import { excerpt, messageOf, show } from "./text.ts";
-
-/** A line that is a metric. */
-export interface Line {
-  /** The line as it was read, without its line feed. */
-  readonly raw: string;
-  /** The metric in JSON, as it is sent. */
-  readonly body: string;
-}
 
 /** A line that is none, or a part of one that is longer than the limit. */
 export interface BadLine {
@@ -45,9 +38,6 @@ export interface NdjsonReaderOptions {
 const LF = 0x0a;
 const LINE_FEED = new Uint8Array([LF]);
 const NO_BYTES = new Uint8Array(0);
-/** The most bytes that a UTF-16 unit takes in UTF-8. */
-const MAX_UTF8 = 3;
-const encoder = new TextEncoder();
 
 /** Cuts a stream of bytes into lines and reads a metric from each. */
 export class NdjsonReader {
@@ -85,7 +75,10 @@ export class NdjsonReader {
     return this.#overlong || this.#carry.length > 0;
   }
 
-  /** Reads a chunk of the input and returns the good lines that end in it. */
+  /**
+   * Reads a chunk of the input and returns the good lines that end in it. They keep
+   * the chunk, which the caller must not change anymore.
+   */
   push(chunk: Uint8Array): Line[] {
     const good: Line[] = [];
     let rest = chunk;
@@ -112,7 +105,7 @@ export class NdjsonReader {
     if (rest.length > this.#maxLine) {
       this.#readOverlong(rest, true);
     } else if (rest.length > 0) {
-      // A copy, as the caller reads the next chunk into the same buffer.
+      // A copy, so as not to keep the chunk for it.
       this.#carry = rest.slice();
     }
     return good;
@@ -145,62 +138,64 @@ export class NdjsonReader {
       return this.#readOneByOne(bytes, good);
     }
     const ascii = text.length === bytes.length;
-    for (let start = 0; start < text.length;) {
-      if (this.#labels === undefined && scanLine(text, start, ascii)) {
-        const { end, brace, stamped } = found;
-        if ((end - start) * MAX_UTF8 <= this.#maxLine) {
-          this.#number++;
-          this.lines++;
-          const raw = text.slice(start, end - 1);
-          good.push({
-            raw,
-            body: stamped ? raw : addStamp(text.slice(start, brace)),
-          });
-          start = end;
-          continue;
-        }
-      }
-      const end = text.indexOf("\n", start);
+    // The same line in the text and in the bytes.
+    for (let start = 0, at = 0; start < text.length;) {
+      const quick = this.#labels === undefined && scanLine(text, start, ascii);
+      const end = quick ? found.end : text.indexOf("\n", start) + 1;
+      const next = ascii ? end : bytes.indexOf(LF, at) + 1;
       this.#number++;
-      this.#readLine(text.slice(start, end), good);
-      start = end + 1;
+      if (quick && next - at <= this.#maxLine) {
+        this.lines++;
+        // Between the brace and the line feed is nothing but ASCII.
+        const brace = next - (end - found.brace);
+        good.push(
+          found.stamped
+            ? new Line(bytes, at, next - 1, brace + 1, "")
+            : new Line(bytes, at, next - 1, brace, stampAndBrace()),
+        );
+      } else {
+        this.#readLine(text.slice(start, end - 1), bytes, at, next - 1, good);
+      }
+      start = end;
+      at = next;
     }
   }
 
   /** The slow way, for lines among which at least one is not UTF-8. */
   #readOneByOne(bytes: Uint8Array, good: Line[]): void {
-    for (let start = 0; start < bytes.length;) {
-      const end = bytes.indexOf(LF, start);
-      const line = bytes.subarray(start, end);
-      start = end + 1;
+    for (let at = 0; at < bytes.length;) {
+      const end = bytes.indexOf(LF, at);
       this.#number++;
-      let text: string;
+      let text: string | undefined;
       try {
-        text = this.#decoder.decode(line);
+        text = this.#decoder.decode(bytes.subarray(at, end));
       } catch {
         this.lines++;
-        this.#reject("Not UTF-8", line);
-        continue;
+        this.#reject("Not UTF-8", bytes.subarray(at, end));
       }
-      this.#readLine(text, good);
+      if (text !== undefined) this.#readLine(text, bytes, at, end, good);
+      at = end + 1;
     }
   }
 
-  #readLine(raw: string, good: Line[]): void {
-    if (raw.length * MAX_UTF8 > this.#maxLine) {
-      const bytes = encoder.encode(raw);
-      if (bytes.length > this.#maxLine) {
-        this.lines++;
-        return this.#reject(tooLong(this.#maxLine), bytes);
-      }
+  #readLine(
+    text: string,
+    chunk: Uint8Array,
+    start: number,
+    end: number,
+    good: Line[],
+  ): void {
+    if (end - start > this.#maxLine) {
+      this.lines++;
+      return this.#reject(tooLong(this.#maxLine), chunk.subarray(start, end));
     }
-    const body = readMetric(raw, this.#labels);
+    const body = readMetric(text, this.#labels);
     if (body === undefined) return;
     this.lines++;
     if (typeof body === "string") {
-      good.push({ raw, body });
+      good.push(new Line(chunk, start, end, start, body));
     } else {
-      this.#reject(body.reason, encoder.encode(raw));
+      this.#reject(body.reason, chunk.subarray(start, end));
     }
   }
 
@@ -283,9 +278,9 @@ export function readMetric(
   return encodeLine(text, metric, labels);
 }
 
-/** Puts a timestamp into a metric that has none; `open` lacks its closing brace. */
-function addStamp(open: string): string {
-  return `${open},"timestamp":"${stamp()}"}`;
+/** What takes the place of the closing brace of a metric without a timestamp. */
+function stampAndBrace(): string {
+  return `,"timestamp":"${stamp()}"}`;
 }
 
 const FIELDS = ["name", "type", "value", "labels", "timestamp"];
@@ -361,10 +356,12 @@ function encodeLine(
   } else if (
     timestamp !== null &&
     Object.keys(metric).every((key) => FIELDS.includes(key)) &&
+    // Go reads no escapes in a time.
+    (timestamp === undefined || text.includes(`"${timestamp}"`)) &&
     // Of a label that stands twice, the first one was not checked.
     [...keysAt(2, text)].length === Object.keys(labels ?? {}).length
   ) {
-    return timestamp === undefined ? addStamp(text.slice(0, -1)) : text;
+    return timestamp === undefined ? text.slice(0, -1) + stampAndBrace() : text;
   }
   return JSON.stringify({
     name,

@@ -57,7 +57,7 @@ export function withQuarantine<T>(transport: Transport<T>): Transport<T> {
     batch: readonly T[],
     first: SendError<T>,
     options: SendOptions,
-  ): Promise<never> {
+  ): Promise<void> {
     const culprits: SendError<T>[] = [];
     /** What is still to be sent, largest parts first, so that halves that pass show early. */
     const parts: (readonly T[])[] = [];
@@ -89,13 +89,18 @@ export function withQuarantine<T>(transport: Transport<T>): Transport<T> {
 
     /** Everything that is not delivered, in the order of the batch. */
     const fail = (error: SendError<T>, left: readonly T[]) => {
-      const undelivered = new Set([
-        ...culprits.flatMap((c) => c.undelivered),
-        ...left,
-      ]);
+      const counts = new Map<T, number>();
+      for (const item of [...culprits.flatMap((c) => c.undelivered), ...left]) {
+        counts.set(item, (counts.get(item) ?? 0) + 1);
+      }
+      const undelivered = batch.filter((item) => {
+        const n = counts.get(item) ?? 0;
+        counts.set(item, n - 1);
+        return n > 0;
+      });
       return new SendError(error.message, {
         kind: error.kind,
-        undelivered: batch.filter((item) => undelivered.has(item)),
+        undelivered,
         status: error.status,
         retryAfter: error.retryAfter,
         cause: culprits,
@@ -122,7 +127,9 @@ export function withQuarantine<T>(transport: Transport<T>): Transport<T> {
         divide(error);
       }
     }
-    const error = culprits[0]!;
+    const error = culprits[0];
+    // The parts passed, each for itself: it was the batch that was too large.
+    if (error === undefined) return;
     throw culprits.length === 1 ? fail(error, []) : fail(
       new SendError(
         `${error.message} (and ${

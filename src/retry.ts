@@ -122,11 +122,15 @@ export function withRetry<T>(
           return await transport.send(rest, { signal });
         } catch (thrown) {
           const error = toSendError(thrown, rest);
+          if (error.undelivered.length === 0) return;
           if (
             error.kind !== "transient" || attempt >= attempts || signal.aborted
           ) throw error;
           const asked = Math.min(error.retryAfter ?? 0, MAX_RETRY_AFTER);
-          const bound = Math.min(maxDelay, baseDelay * 2 ** (attempt - 1));
+          const bound = Math.min(
+            maxDelay,
+            baseDelay * 2 ** Math.min(attempt - 1, 31),
+          );
           const delay = Math.round(asked + Math.random() * bound);
           if (onRetry !== undefined) {
             guard(() => onRetry({ attempt, delay, error }));

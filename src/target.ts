@@ -28,7 +28,8 @@ export class Target {
         }"`,
       );
     }
-    const { apiKey } = options;
+    // An environment variable that is not set up may well be empty.
+    const apiKey = options.apiKey || undefined;
     let password = "";
     const { search, searchParams } = url;
     const secrets = [search, ...searchParams.values()];

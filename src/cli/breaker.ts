@@ -1,5 +1,5 @@
-// A circuit breaker for the command line: once a batch has used up its retries,
-// the next ones are not all tried as long.
+// A circuit breaker for the command line: once a batch has used up its retries, the
+// next ones are not all tried as long.
 
 import {
   SendError,
@@ -7,40 +7,55 @@ import {
   toSendError,
   type Transport,
 } from "../transport.ts";
-import { messageOf } from "../text.ts";
 
 /**
- * Wraps a transport that retries. After a send that failed for good on a transient
- * error, sends fail at once for as long as that one took; then one is tried again.
+ * Joins a transport and the same with retries. After a send that used up its
+ * retries, and while nothing else came through, each batch gets one attempt; and
+ * after one that failed, none for as long as that took. The first success brings
+ * the retries back.
  *
  * So input for a server that is down goes to the rejects file in about the time of
- * one batch's retries, and not of every batch's.
+ * one batch's retries, and not of every batch's; and a batch that a server in good
+ * health always fails on costs only itself.
  */
-export function withBreaker<T>(transport: Transport<T>): Transport<T> {
+export function withBreaker<T>(
+  transport: Transport<T>,
+  retrying: Transport<T>,
+): Transport<T> {
+  let open = false;
   let openUntil = -Infinity;
+  let lastSuccess = -Infinity;
   let reason = "";
   return {
     async send(batch: readonly T[], options: SendOptions): Promise<void> {
       const begin = performance.now();
-      if (begin < openUntil) {
+      const once = open;
+      if (once && begin < openUntil) {
         throw new SendError(`${reason} (not tried again yet)`, {
           kind: "transient",
           undelivered: batch,
         });
       }
       try {
-        await transport.send(batch, options);
+        await (once ? transport : retrying).send(batch, options);
+        open = false;
+        lastSuccess = performance.now();
       } catch (thrown) {
         const error = toSendError(thrown, batch);
-        const passed = error.undelivered.length < batch.length;
-        if (error.kind === "transient" && !passed && !options.signal.aborted) {
+        // What is not transient was answered by a server that is there.
+        if (
+          error.kind !== "transient" || error.undelivered.length < batch.length
+        ) {
+          open = false;
+          lastSuccess = performance.now();
+        } else if (lastSuccess < begin && !options.signal.aborted) {
           const now = performance.now();
-          openUntil = Math.max(openUntil, now + (now - begin));
-          reason = messageOf(error);
+          open = true;
+          if (once) openUntil = now + (now - begin);
+          reason = error.message;
         }
         throw error;
       }
-      openUntil = -Infinity;
     },
   };
 }

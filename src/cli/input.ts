@@ -1,6 +1,7 @@
 // Reading: one input after the other, a chunk at a time, until a signal.
 
-import type { Line, NdjsonReader } from "../ndjson.ts";
+import type { Line } from "../line.ts";
+import type { NdjsonReader } from "../ndjson.ts";
 import type { Input } from "./io.ts";
 
 const READ_SIZE = 256 * 1024;
@@ -39,7 +40,7 @@ export async function* readLines(
       if (n === undefined) break;
       pending = undefined;
       ended = n === null;
-      if (n !== null) yield reader.push(buffer.subarray(0, n));
+      if (n !== null) yield reader.push(buffer.slice(0, n));
     }
     if (!ended && reader.midLine) {
       yield* readToLineEnd(input, reader, buffer, pending);
@@ -69,7 +70,7 @@ async function* readToLineEnd(
     while (reader.midLine) {
       const n = await Promise.race([read, grace]);
       if (n === null) break;
-      yield reader.push(into.subarray(0, n));
+      yield reader.push(into.slice(0, n));
       if (!reader.midLine) break;
       into = buffer.subarray(0, 1);
       read = input.read(into);

@@ -4,6 +4,7 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { safeUrl } from "../target.ts";
 import { checkLabels } from "../metric.ts";
+import { OPTIONS } from "./completions.ts";
 import { excerpt, show } from "../text.ts";
 
 /** What the command line was told to do. */
@@ -45,15 +46,15 @@ export function parseOptions(
   env: (name: string) => string | undefined,
 ): CliOptions | "help" | "version" {
   const unknown: string[] = [];
-  // `parseArgs` takes a lone `-` for an option, and not for a value.
-  const joined = args.flatMap((arg, i) =>
-    arg === "--file" && args[i + 1] === "-"
-      ? ["--file=-"]
-      : arg === "-" && args[i - 1] === "--file"
-      ? []
-      : [arg]
-  );
-  const flags = parseArgs(joined, {
+  for (const arg of args) {
+    const name = /^--([\w-]+)=/.exec(arg)?.[1];
+    if (
+      OPTIONS.some(({ long, value }) => long === name && value === undefined)
+    ) {
+      throw new UsageError(`Option --${name} takes no value`);
+    }
+  }
+  const flags = parseArgs(joinValues(args), {
     string: [
       "batch-size",
       "flush-every",
@@ -97,10 +98,9 @@ export function parseOptions(
   if (flags.help === true) return "help";
   if (flags.version === true) return "version";
   if (unknown[0] !== undefined) {
-    // What stands behind a `=` may be a key that does not belong in a log.
-    throw new UsageError(
-      `Unknown option: ${excerpt(unknown[0].replace(/=.*$/s, ""))}`,
-    );
+    // What stands behind may be a key that does not belong in a log.
+    const [name] = /^--[\w-]+|^-./s.exec(unknown[0]) ?? [unknown[0]];
+    throw new UsageError(`Unknown option: ${excerpt(name)}`);
   }
   const text = (name: string): string | undefined => {
     const value: unknown = flags[name];
@@ -117,8 +117,9 @@ export function parseOptions(
   };
   const positional = flags._.map(String);
   if (positional.length > 1) {
+    // They are not shown, as one may be a secret that lost its quotes.
     throw new UsageError(
-      `One URL is all that can be given: there is also ${show(positional[1])}`,
+      `One URL can be given, but there are ${positional.length} arguments: is a value with spaces not in quotes?`,
     );
   }
   const labels: Record<string, string> = Object.fromEntries(
@@ -165,6 +166,22 @@ export function parseOptions(
     quiet: flags.quiet === true,
     verbose: flags.verbose === true,
   };
+}
+
+/** Joins values that begin with a dash to their options, as `parseArgs` does not. */
+function joinValues(args: readonly string[]): string[] {
+  const joined: string[] = [];
+  for (let i = 0; i < args.length; i++) {
+    const [arg, next] = [args[i]!, args[i + 1]];
+    const takesValue = OPTIONS.some(({ long, value }) =>
+      arg === `--${long}` && value !== undefined
+    );
+    if (takesValue && next !== undefined && /^-(\d|$)/.test(next)) {
+      joined.push(`${arg}=${next}`);
+      i++;
+    } else joined.push(arg);
+  }
+  return joined;
 }
 
 function checkUrl(text: string): string {

@@ -2,8 +2,8 @@
 
 import type { OutputFile } from "./io.ts";
 
-const encoder = new TextEncoder();
-const NEWLINE = encoder.encode("\n");
+const LF = 0x0a;
+const LINE_FEED = new Uint8Array([LF]);
 
 /**
  * Writes lines as they are rejected. At once and synchronously: what was written
@@ -13,7 +13,7 @@ export class RejectsFile {
   readonly #file: OutputFile;
   readonly #onError: (error: unknown) => void;
   /** Lines that have to wait while an overlong one is written in parts. */
-  #waiting: string[] | undefined;
+  #waiting: Uint8Array[] | undefined;
   /** How many lines are in the file. */
   lines = 0;
 
@@ -23,11 +23,11 @@ export class RejectsFile {
   }
 
   /** Writes whole lines, without their line feeds. */
-  writeLines(lines: readonly string[]): void {
+  writeLines(lines: readonly Uint8Array[]): void {
     if (this.#waiting !== undefined) {
       this.#waiting.push(...lines);
     } else if (
-      lines.length > 0 && this.#write(encoder.encode(lines.join("\n") + "\n"))
+      lines.length > 0 && this.#write(join(lines))
     ) {
       this.lines += lines.length;
     }
@@ -40,7 +40,7 @@ export class RejectsFile {
       this.#waiting ??= [];
       return;
     }
-    if (this.#write(NEWLINE) && ok) this.lines++;
+    if (this.#write(LINE_FEED) && ok) this.lines++;
     const waiting = this.#waiting ?? [];
     this.#waiting = undefined;
     this.writeLines(waiting);
@@ -61,4 +61,17 @@ export class RejectsFile {
       return false;
     }
   }
+}
+
+function join(lines: readonly Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(
+    lines.reduce((size, line) => size + line.length + 1, 0),
+  );
+  let at = 0;
+  for (const line of lines) {
+    all.set(line, at);
+    at += line.length + 1;
+    all[at - 1] = LF;
+  }
+  return all;
 }

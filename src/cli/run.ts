@@ -5,7 +5,8 @@ import denoJson from "../../deno.json" with { type: "json" };
 import { Engine } from "../engine.ts";
 import { fetchTransport } from "../fetch_transport.ts";
 import { type Logger, ThrottledLog } from "../logger.ts";
-import { type BadLine, type Line, NdjsonReader } from "../ndjson.ts";
+import { encodeLines, type Line } from "../line.ts";
+import { type BadLine, NdjsonReader } from "../ndjson.ts";
 import { withQuarantine } from "../quarantine.ts";
 import { withRetry } from "../retry.ts";
 import { count, excerpt, messageOf, show } from "../text.ts";
@@ -51,11 +52,10 @@ export async function run(args: string[], io: Io): Promise<number> {
       return undefined;
     });
     if (options === "help" || options === "version") {
-      await writeStdout(
-        io,
+      return await print(
         options === "help" ? HELP : `tinyobs-batch ${denoJson.version}\n`,
+        io,
       );
-      return 0;
     }
     const readsStdin = options.files.length === 0 ||
       options.files.includes("-");
@@ -94,6 +94,8 @@ class Run {
   /** Lines that were read and could not be sent anymore, after a signal. */
   readonly #unsent: Line[] = [];
   #readFailed = false;
+  #stdoutClosed = false;
+  #stdoutFailed = false;
   #bytes = 0;
   #retries = 0;
 
@@ -125,10 +127,11 @@ class Run {
         flushEvery: options.flushEvery,
         // Enough to fill every free request while one chunk of input is read.
         maxBuffered: options.batchSize * (options.concurrency + 2),
-        maxInFlight: options.concurrency,
+        // What is printed instead of sent is to keep its order.
+        maxInFlight: options.dryRun ? 1 : options.concurrency,
         logger: this.#logger,
         onFailure: (lines) =>
-          rejects?.writeLines(lines.map((line) => line.raw)),
+          rejects?.writeLines(lines.map((line) => line.bytes)),
       },
     );
     const reader = new NdjsonReader({
@@ -155,7 +158,7 @@ class Run {
     clearTimeout(this.#drainTimer);
     for (const [, input] of inputs) if ("close" in input) input.close();
     this.#retryLog.flush();
-    rejects?.writeLines(this.#unsent.map((line) => line.raw));
+    rejects?.writeLines(this.#unsent.map((line) => line.bytes));
     rejects?.close();
     this.#live?.stop();
     return await this.#summarize(reader, engine, rejects);
@@ -200,6 +203,15 @@ class Run {
       () => engine.stop(0),
       this.#options.drainTimeout,
     );
+  }
+
+  /** `-n | head -1` has what it wants; anything else that breaks stdout is worth a word. */
+  #onClosedStdout(error: unknown): void {
+    this.#stop.abort();
+    this.#stdoutClosed = true;
+    if (error instanceof Deno.errors.BrokenPipe) return;
+    this.#stdoutFailed = true;
+    this.#logger.error(`Cannot write to stdout: ${messageOf(error)}`);
   }
 
   /** All of them before anything is read, so that a wrong name costs nothing. */
@@ -256,8 +268,15 @@ class Run {
   #makeTransport(apiKey: string | undefined): Transport<Line> {
     const { url, headers, timeout, dryRun, retries } = this.#options;
     const printInstead = async (_url: string, init: RequestInit) => {
-      await writeStdout(this.#io, init.body as Uint8Array);
-      await writeStdout(this.#io, "\n");
+      const body = init.body as Uint8Array;
+      const line = new Uint8Array(body.length + 1);
+      line.set(body);
+      line[body.length] = 0x0a;
+      try {
+        await writeStdout(this.#io, line);
+      } catch (error) {
+        this.#onClosedStdout(error);
+      }
       return new Response();
     };
     let transport: Transport<Line>;
@@ -276,7 +295,8 @@ class Run {
     } catch (error) {
       throw new UsageError(messageOf(error));
     }
-    const retrying = withRetry(withHints(transport), {
+    const hinting = withHints(transport);
+    const retrying = withRetry(hinting, {
       attempts: retries + 1,
       onRetry: ({ attempt, delay, error }) => {
         this.#retries++;
@@ -287,7 +307,7 @@ class Run {
         );
       },
     });
-    return withQuarantine(withBreaker(retrying));
+    return withQuarantine(withBreaker(hinting, retrying));
   }
 
   #explain({ number, reason, raw }: BadLine): void {
@@ -348,9 +368,11 @@ class Run {
         bytes,
         elapsedMs,
       };
-      await writeStdout(this.#io, JSON.stringify(summary) + "\n");
+      await writeStdout(this.#io, JSON.stringify(summary) + "\n").catch(
+        (error) => this.#onClosedStdout(error),
+      );
     }
-    if (!quiet) {
+    if (!quiet && !(dryRun && this.#stdoutClosed)) {
       const parts = [
         `${read} read`,
         dryRun
@@ -369,14 +391,8 @@ class Run {
       );
     }
     if (this.#stopSignal !== undefined) return STOP_SIGNALS[this.#stopSignal];
-    return lost > 0 || this.#readFailed ? 1 : 0;
+    return lost > 0 || this.#readFailed || this.#stdoutFailed ? 1 : 0;
   }
-}
-
-function encodeLines(lines: readonly Line[]): Uint8Array<ArrayBuffer> {
-  return encoder.encode(
-    `{"metrics":[${lines.map((line) => line.body).join(",")}]}`,
-  );
 }
 
 async function printCompletions(args: string[], io: Io): Promise<number> {
@@ -384,7 +400,12 @@ async function printCompletions(args: string[], io: Io): Promise<number> {
   if (text === undefined) {
     throw new UsageError("Completions are there for one of: bash, zsh, fish");
   }
-  await writeStdout(io, text);
+  return await print(text, io);
+}
+
+/** Prints a text, as far as somebody reads it. */
+async function print(text: string, io: Io): Promise<number> {
+  await writeStdout(io, text).catch(() => {});
   return 0;
 }
 
