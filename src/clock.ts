@@ -14,6 +14,12 @@ const NANOS = 1_000_000;
  */
 const FIRST = Math.floor(Math.random() * (NANOS / 2));
 
+/** 000 to 999. */
+const DIGITS = Array.from(
+  { length: 1000 },
+  (_, i) => String(i).padStart(3, "0"),
+);
+
 /** One millisecond, and the next of its nanoseconds that is free. */
 export class Tick {
   readonly ms: number;
@@ -24,10 +30,20 @@ export class Tick {
     this.ms = ms;
   }
 
+  /** What the stamps of the millisecond begin with: `2026-11-23T07:00:00.123`. */
+  get prefix(): string {
+    return this.#prefix ||= new Date(this.ms).toISOString().slice(0, -1);
+  }
+
   /** RFC 3339 in UTC, such as `2026-11-23T07:00:00.123456789Z`. */
   format(nanos: number): string {
-    this.#prefix ||= new Date(this.ms).toISOString().slice(0, -1);
-    return `${this.#prefix}${String(nanos).padStart(6, "0")}Z`;
+    // Joined and not concatenated: JSON.stringify takes twice as long for a metric
+    // whose timestamp is a rope (`bench/ideas.ts`).
+    return [
+      this.prefix,
+      DIGITS[Math.floor(nanos / 1000)],
+      DIGITS[nanos % 1000] + "Z",
+    ].join("");
   }
 }
 

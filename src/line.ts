@@ -4,6 +4,8 @@
 // of their own: so a batch is one copy of bytes for each run of neighbouring lines,
 // which takes a fifth off what a line costs (`bench/ideas.ts`).
 
+import type { Tick } from "./clock.ts";
+
 const COMMA = 0x2c;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
@@ -11,6 +13,8 @@ const HEAD = encoder.encode('{"metrics":[');
 const TAIL = encoder.encode("]}");
 /** The most bytes that a UTF-16 unit takes in UTF-8. */
 const MAX_UTF8 = 3;
+/** How long what `writeStamp` writes is. */
+const STAMP_SIZE = `,"timestamp":"2026-11-23T07:00:00.123456789Z"}`.length;
 
 /** A line of input that is a metric. */
 export class Line {
@@ -20,9 +24,13 @@ export class Line {
   readonly start: number;
   /** Where its line feed is. */
   readonly end: number;
-  /** Up to where it is sent as it is; after that comes `tail`. */
+  /** Up to where it is sent as it is; after that comes the stamp or the tail. */
   readonly cut: number;
-  /** What is sent after that: a timestamp, or all of it where it had to be written anew. */
+  /** The stamp of a line without a timestamp; its closing brace comes after it. */
+  readonly tick: Tick | undefined;
+  /** Which nanosecond of `tick` it is. */
+  readonly nanos: number;
+  /** What is sent for a line that had to be written anew. */
   readonly tail: string;
 
   constructor(
@@ -30,12 +38,16 @@ export class Line {
     start: number,
     end: number,
     cut: number,
+    tick: Tick | undefined,
+    nanos: number,
     tail: string,
   ) {
     this.chunk = chunk;
     this.start = start;
     this.end = end;
     this.cut = cut;
+    this.tick = tick;
+    this.nanos = nanos;
     this.tail = tail;
   }
 
@@ -51,20 +63,27 @@ export class Line {
 
   /** The metric in JSON, as it is sent. */
   get body(): string {
-    return decoder.decode(this.chunk.subarray(this.start, this.cut)) +
-      this.tail;
+    const body = decoder.decode(encodeLines([this]));
+    return body.slice(HEAD.length, -TAIL.length);
   }
 }
 
+/**
+ * What bodies are written to. One for all of them: `fetch` copies what it is given,
+ * as its standard has it, and a new one of 200 KB for each takes memory and time.
+ */
 let scratch = new Uint8Array(256 * 1024);
 
-/** The body of a request with these lines, as TinyObs reads it. */
+/**
+ * The body of a request with these lines, as TinyObs reads it. It is good until the
+ * next call.
+ */
 export function encodeLines(lines: readonly Line[]): Uint8Array<ArrayBuffer> {
   let size = HEAD.length + TAIL.length;
-  for (const line of lines) {
-    size += line.end - line.start + line.tail.length * MAX_UTF8 + 1;
+  for (const { start, end, tail } of lines) {
+    size += end - start + STAMP_SIZE + tail.length * MAX_UTF8 + 1;
   }
-  if (scratch.length < size) scratch = new Uint8Array(size + (size >> 1));
+  if (scratch.length < size) scratch = new Uint8Array(size * 2);
   const body = scratch;
   body.set(HEAD);
   let at = HEAD.length;
@@ -73,7 +92,7 @@ export function encodeLines(lines: readonly Line[]): Uint8Array<ArrayBuffer> {
     const { chunk, start } = lines[i]!;
     // With the lines that follow it in the chunk, nothing but a line feed in between.
     let last = lines[i++]!;
-    while (i < lines.length && last.cut === last.end && last.tail === "") {
+    while (i < lines.length && last.cut === last.end) {
       const next = lines[i]!;
       if (next.chunk !== chunk || next.start !== last.end + 1) break;
       last = next;
@@ -83,7 +102,10 @@ export function encodeLines(lines: readonly Line[]): Uint8Array<ArrayBuffer> {
     const shift = at - start;
     for (let k = first; k < i - 1; k++) body[lines[k]!.end + shift] = COMMA;
     at = last.cut + shift;
-    if (last.tail !== "") {
+    if (last.tick !== undefined) {
+      writeStamp(last.tick, last.nanos, body, at);
+      at += STAMP_SIZE;
+    } else if (last.tail !== "") {
       at += encoder.encodeInto(last.tail, body.subarray(at)).written;
     }
     body[at++] = COMMA;
@@ -91,4 +113,29 @@ export function encodeLines(lines: readonly Line[]): Uint8Array<ArrayBuffer> {
   // In place of the last comma.
   body.set(TAIL, at - 1);
   return body.subarray(0, at - 1 + TAIL.length);
+}
+
+let prefixTick: Tick | undefined;
+let prefix = new Uint8Array(0);
+
+/** Writes a timestamp and the closing brace, digit by digit: a string takes 100 ns more. */
+function writeStamp(
+  tick: Tick,
+  nanos: number,
+  body: Uint8Array,
+  at: number,
+): void {
+  if (tick !== prefixTick) {
+    prefix = encoder.encode(`,"timestamp":"${tick.prefix}`);
+    prefixTick = tick;
+  }
+  body.set(prefix, at);
+  const end = at + STAMP_SIZE;
+  for (let i = end - 4, rest = nanos; i >= end - 9; i--) {
+    body[i] = 0x30 + rest % 10;
+    rest = Math.floor(rest / 10);
+  }
+  body[end - 3] = 0x5a; // Z
+  body[end - 2] = 0x22; // "
+  body[end - 1] = 0x7d; // }
 }

@@ -5,7 +5,7 @@
 // something that the server does not know or reads differently, what is sent is
 // written anew from what was read.
 
-import { stamp } from "./clock.ts";
+import { stamp, tick } from "./clock.ts";
 import { Line } from "./line.ts";
 import { found, scanLine } from "./line_scanner.ts";
 import { checkLabels, checkMetric, type Metric } from "./metric.ts";
@@ -45,10 +45,8 @@ export class NdjsonReader {
   readonly #labels: Readonly<Record<string, string>> | undefined;
   readonly #onBadLine: (line: BadLine) => void;
   // A byte order mark is dropped by `readLine`, so that a rejected line keeps its own.
-  readonly #decoder = new TextDecoder("utf-8", {
-    fatal: true,
-    ignoreBOM: true,
-  });
+  readonly #lossy = new TextDecoder("utf-8", { ignoreBOM: true });
+  readonly #strict = new TextDecoder("utf-8", { ignoreBOM: true, fatal: true });
   /** The beginning of a line whose end was not read yet. */
   #carry: Uint8Array = NO_BYTES;
   /** In a line that has become too long: its parts are passed on as they come. */
@@ -130,14 +128,18 @@ export class NdjsonReader {
 
   /** Reads complete lines, each with its line feed. */
   #readLines(bytes: Uint8Array, good: Line[]): void {
-    let text: string;
-    try {
-      // One call for all lines, as a call costs as much as a line.
-      text = this.#decoder.decode(bytes);
-    } catch {
-      return this.#readOneByOne(bytes, good);
+    // One call for all lines, as a call costs as much as a line; and one that is not
+    // strict, as that is ten times as fast. What is as long as its bytes and free of
+    // replacements is ASCII, and the same either way.
+    let text = this.#lossy.decode(bytes);
+    const ascii = text.length === bytes.length && !text.includes("\ufffd");
+    if (!ascii) {
+      try {
+        text = this.#strict.decode(bytes);
+      } catch {
+        return this.#readOneByOne(bytes, good);
+      }
     }
-    const ascii = text.length === bytes.length;
     // The same line in the text and in the bytes.
     for (let start = 0, at = 0; start < text.length;) {
       const quick = this.#labels === undefined && scanLine(text, start, ascii);
@@ -148,11 +150,12 @@ export class NdjsonReader {
         this.lines++;
         // Between the brace and the line feed is nothing but ASCII.
         const brace = next - (end - found.brace);
-        good.push(
-          found.stamped
-            ? new Line(bytes, at, next - 1, brace + 1, "")
-            : new Line(bytes, at, next - 1, brace, stampAndBrace()),
-        );
+        if (found.stamped) {
+          good.push(new Line(bytes, at, next - 1, brace + 1, undefined, 0, ""));
+        } else {
+          const now = tick();
+          good.push(new Line(bytes, at, next - 1, brace, now, now.nanos++, ""));
+        }
       } else {
         this.#readLine(text.slice(start, end - 1), bytes, at, next - 1, good);
       }
@@ -168,7 +171,7 @@ export class NdjsonReader {
       this.#number++;
       let text: string | undefined;
       try {
-        text = this.#decoder.decode(bytes.subarray(at, end));
+        text = this.#strict.decode(bytes.subarray(at, end));
       } catch {
         this.lines++;
         this.#reject("Not UTF-8", bytes.subarray(at, end));
@@ -193,7 +196,7 @@ export class NdjsonReader {
     if (body === undefined) return;
     this.lines++;
     if (typeof body === "string") {
-      good.push(new Line(chunk, start, end, start, body));
+      good.push(new Line(chunk, start, end, start, undefined, 0, body));
     } else {
       this.#reject(body.reason, chunk.subarray(start, end));
     }
@@ -278,11 +281,6 @@ export function readMetric(
   return encodeLine(text, metric, labels);
 }
 
-/** What takes the place of the closing brace of a metric without a timestamp. */
-function stampAndBrace(): string {
-  return `,"timestamp":"${stamp()}"}`;
-}
-
 const FIELDS = ["name", "type", "value", "labels", "timestamp"];
 
 /** A field's key, with the letters that Go takes for one another. */
@@ -361,7 +359,9 @@ function encodeLine(
     // Of a label that stands twice, the first one was not checked.
     [...keysAt(2, text)].length === Object.keys(labels ?? {}).length
   ) {
-    return timestamp === undefined ? text.slice(0, -1) + stampAndBrace() : text;
+    return timestamp === undefined
+      ? `${text.slice(0, -1)},"timestamp":"${stamp()}"}`
+      : text;
   }
   return JSON.stringify({
     name,
