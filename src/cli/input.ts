@@ -4,7 +4,7 @@ import type { Line } from "../line.ts";
 import type { NdjsonReader } from "../ndjson.ts";
 import type { Input } from "./io.ts";
 
-const READ_SIZE = 64 * 1024;
+const READ_SIZE = 96 * 1024;
 /** How long to wait, after a signal, for the end of a line that is half read, in ms. */
 const LINE_GRACE = 250;
 
