@@ -30,9 +30,11 @@ export interface BatcherOptions {
   readonly flushEvery?: number | undefined;
   /**
    * How many metrics may wait to be sent, those in flight not counted. When as
-   * many do, {@linkcode Batcher.add} returns `false`. A positive integer.
+   * many do, {@linkcode Batcher.add} returns `false` and {@linkcode Batcher.ready}
+   * waits. A positive integer.
    *
-   * @default {100 * maxBatchSize}
+   * @default {100 * maxBatchSize} for `add`; `ready` already waits when two batches
+   * for each of `maxInFlight` do, which is plenty for producers that can wait
    */
   readonly maxBuffered?: number | undefined;
   /**
@@ -260,8 +262,9 @@ export class Batcher implements AsyncDisposable {
 
   /**
    * Resolves when a metric can be added: at once if there is room, else when
-   * there is, or when the Batcher is stopped. Never rejects. Wait first, add
-   * then: among several producers that wait, another may have taken the room.
+   * there is, or when the Batcher is stopped (see `maxBuffered`). Never rejects.
+   * Wait first, add then: among several producers that wait, another may have
+   * taken the room.
    *
    * @returns A promise for room.
    */
