@@ -11,7 +11,7 @@ import {
   startIngestServer,
 } from "../examples/ingest_server.ts";
 import denoJson from "../deno.json" with { type: "json" };
-import { CLI, Cli, CLI_ENV, linesOf, runCli } from "./_fault_server.ts";
+import { CLI, Cli, CLI_ENV, linesOf, runCli } from "./_cli.ts";
 import { range } from "./_helpers.ts";
 
 /** Good lines, told apart by their values. */

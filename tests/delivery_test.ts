@@ -6,16 +6,8 @@ import fc from "npm:fast-check@4.10.2";
 import { startIngestServer } from "../examples/ingest_server.ts";
 import type { InputFile, Io, OutputFile, StopSignal } from "../src/cli/io.ts";
 import { run } from "../src/cli/run.ts";
-import {
-  CLI,
-  Cli,
-  CLI_ENV,
-  type Fault,
-  FaultServer,
-  linesOf,
-  runCli,
-  type Summary,
-} from "./_fault_server.ts";
+import { CLI, Cli, CLI_ENV, linesOf, runCli, type Summary } from "./_cli.ts";
+import { type Fault, FaultServer } from "./_fault_server.ts";
 import { random, range } from "./_helpers.ts";
 
 const encoder = new TextEncoder();

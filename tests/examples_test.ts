@@ -11,7 +11,7 @@ import {
   type IngestServer,
   startIngestServer,
 } from "../examples/ingest_server.ts";
-import { linesOf, runCli } from "./_fault_server.ts";
+import { linesOf, runCli } from "./_cli.ts";
 import { range, within } from "./_helpers.ts";
 
 interface ExampleOptions {
