@@ -225,7 +225,8 @@ export class Batcher implements AsyncDisposable {
 
   /**
    * Sends everything that was added before the call, without waiting for a batch
-   * to fill or the timer.
+   * to fill or the timer. Each call ends a batch: flush where something is over, and
+   * not after each metric.
    *
    * @returns What became of it, once all of it is sent or given up; sends that
    * were in flight already and retries included. Never rejects.
@@ -244,7 +245,7 @@ export class Batcher implements AsyncDisposable {
    * @param options How long to wait.
    * @returns What became of what was outstanding at the first call. Never rejects
    * because a send failed.
-   * @throws {RangeError} If `timeout` is negative or no number.
+   * @throws {RangeError} At once, if `timeout` is negative or no number.
    */
   stop(options: StopOptions = {}): Promise<FlushReport> {
     const { timeout } = options;

@@ -1,10 +1,10 @@
 // Stamps for metrics that come without a timestamp: strictly increasing, with
-// nanosecond digits, unique within the process.
+// nanosecond digits, unique within one instance of this module.
 //
 // TinyObs stores by name, labels and nanosecond, and the last write wins: two
 // samples of one series in the same JavaScript millisecond would overwrite each
 // other. So each millisecond hands out its nanoseconds one by one, and all
-// Batchers of a process share the one clock.
+// Batchers share the one clock.
 
 const NANOS = 1_000_000;
 

@@ -46,6 +46,7 @@ export interface FetchTransportOptions<T> {
   readonly maxPerRequest?: number | undefined;
   /**
    * Makes a request's body of its items. The same items must give the same body.
+   * What it returns may be changed once `fetch` has returned its promise.
    *
    * @default {undefined} `{"metrics":[…]}`, as TinyObs reads it
    */
@@ -53,7 +54,7 @@ export interface FetchTransportOptions<T> {
     | ((items: readonly T[]) => string | Uint8Array<ArrayBuffer>)
     | undefined;
   /**
-   * What makes the requests.
+   * What makes the requests. It must heed `init.signal`, which carries the timeout.
    *
    * @default {globalThis.fetch}
    */
@@ -73,10 +74,11 @@ const MAX_TIMEOUT = 2 ** 31 - 1;
  *   signal.
  * - Redirects are not followed: a POST that follows a 301 or 302 becomes a GET
  *   without a body, and its 200 would look like a success.
- * - A 2xx counts as delivered, unless it is HTML or says another `count` than was
- *   sent: then something else answered, or a part was dropped.
+ * - A 2xx counts as delivered, unless it is HTML, longer than 64 KiB or says
+ *   another `count` than was sent: then something else answered, or a part was
+ *   dropped.
  * - Every other answer is a {@linkcode SendError}. `transient`: 408, 429 (unless
- *   it names TinyObs's cardinality limit), 500, 502, 503, 504, and no answer at
+ *   it names TinyObs's cardinality limit and has no `Retry-After`), 500, 502, 503, 504, and no answer at
  *   all. `rejected`: 400, 413, 422 and the cardinality 429. `refused`: the others.
  *
  * Delivery is at least once: where a connection breaks after the server read the
@@ -144,10 +146,12 @@ export function fetchTransport<T = Metric>(
     // Looked up at each request, so that a test's or a tracer's patch is seen.
     const fetch = options.fetch ?? globalThis.fetch;
     let body: string | Uint8Array<ArrayBuffer>;
+    let pooled = false;
     try {
       body = encode(items);
       if (typeof body === "string" && fetch === nativeFetch) {
         body = toBytes(body);
+        pooled = typeof body !== "string";
       }
     } catch (error) {
       throw fail(
@@ -157,7 +161,7 @@ export function fetchTransport<T = Metric>(
         }`,
       );
     }
-    const timer = AbortSignal.timeout(timeout);
+    const timer = AbortSignal.timeout(Math.ceil(timeout));
     let response: Response;
     let answer: string | undefined;
     try {
@@ -169,6 +173,10 @@ export function fetchTransport<T = Metric>(
         signal: AbortSignal.any([signal, timer]),
       });
       answer = await readAnswer(response);
+      // Not after an error: the request may still be on its way.
+      if (pooled && body instanceof Uint8Array) {
+        buffers.push(new Uint8Array(body.buffer));
+      }
     } catch (error) {
       if (signal.aborted) {
         throw fail(
@@ -203,8 +211,10 @@ export function fetchTransport<T = Metric>(
         status,
       });
     }
-    const words = target.quote(serverWords(answer), 300);
-    const message = words === "" ? says : `${says}: ${words}`;
+    const words = serverWords(answer);
+    const message = words === ""
+      ? says
+      : `${says}: ${target.quote(words, 300)}`;
     const retryAfter = parseRetryAfter(response.headers.get("retry-after"));
     const kind = classify(status, retryAfter, words);
     if (kind === "rejected") {
@@ -261,20 +271,23 @@ export function fetchTransport<T = Metric>(
 
 const nativeFetch = globalThis.fetch;
 const encoder = new TextEncoder();
-let scratch = new Uint8Array(0);
-/** A larger one is not worth keeping. */
-const MAX_SCRATCH = 4 * 1024 * 1024;
+/** Buffers that no request uses at the moment. A larger one is not worth keeping. */
+const buffers: Uint8Array<ArrayBuffer>[] = [];
+const MAX_BUFFER = 4 * 1024 * 1024;
 
 /**
- * A text's bytes, for the native `fetch` only: it copies what it is given before it
- * returns, as its standard has it, so that one buffer serves all requests. With a
- * fresh text `fetch` takes a third longer (`bench/ideas.ts`).
+ * A text's bytes in a buffer of the pool, as `fetch` takes a fresh text a third
+ * longer (`bench/ideas.ts`). Only for the `fetch` that was there from the start:
+ * a test's may want to keep what it is given.
  */
 function toBytes(text: string): string | Uint8Array<ArrayBuffer> {
   const size = text.length * 3;
-  if (size > MAX_SCRATCH) return text;
-  if (scratch.length < size) scratch = new Uint8Array(size);
-  return scratch.subarray(0, encoder.encodeInto(text, scratch).written);
+  if (size > MAX_BUFFER) return text;
+  let buffer = buffers.pop();
+  if (buffer === undefined || buffer.length < size) {
+    buffer = new Uint8Array(size);
+  }
+  return buffer.subarray(0, encoder.encodeInto(text, buffer).written);
 }
 
 function encodeMetrics(items: readonly unknown[]): string {
@@ -371,7 +384,7 @@ function classify(
 
 /** The index that TinyObs names in `invalid metric at index N: …`. */
 function namedIndex(words: string, items: number): number | undefined {
-  const match = /\bat index (\d{1,9})\b/i.exec(words);
+  const match = /invalid metric at index (\d{1,9})\b/i.exec(words);
   const index = match === null ? items : Number(match[1]);
   return index < items ? index : undefined;
 }

@@ -51,6 +51,25 @@ export class Line {
     this.tail = tail;
   }
 
+  /** How many bytes it had, without its line feed. */
+  get size(): number {
+    return this.end - this.start;
+  }
+
+  /** The same line in a chunk of its own. */
+  copy(): Line {
+    const { start, cut, tick, nanos, tail } = this;
+    return new Line(
+      this.bytes.slice(),
+      0,
+      this.size,
+      cut - start,
+      tick,
+      nanos,
+      tail,
+    );
+  }
+
   /** The line as it was read, without its line feed. */
   get bytes(): Uint8Array {
     return this.chunk.subarray(this.start, this.end);
@@ -73,6 +92,8 @@ export class Line {
  * as its standard has it, and a new one of 200 KB for each takes memory and time.
  */
 let scratch = new Uint8Array(256 * 1024);
+/** A larger one is not worth keeping. */
+const MAX_SCRATCH = 4 * 1024 * 1024;
 
 /**
  * The body of a request with these lines, as TinyObs reads it. It is good until the
@@ -80,11 +101,11 @@ let scratch = new Uint8Array(256 * 1024);
  */
 export function encodeLines(lines: readonly Line[]): Uint8Array<ArrayBuffer> {
   let size = HEAD.length + TAIL.length;
-  for (const { start, end, tail } of lines) {
-    size += end - start + STAMP_SIZE + tail.length * MAX_UTF8 + 1;
+  for (const { start, cut, tail } of lines) {
+    size += cut - start + STAMP_SIZE + tail.length * MAX_UTF8 + 1;
   }
-  if (scratch.length < size) scratch = new Uint8Array(size * 2);
-  const body = scratch;
+  const body = scratch.length >= size ? scratch : new Uint8Array(size * 2);
+  if (body.length <= MAX_SCRATCH) scratch = body;
   body.set(HEAD);
   let at = HEAD.length;
   for (let i = 0; i < lines.length;) {

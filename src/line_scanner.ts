@@ -1,6 +1,6 @@
 // Reads the usual shapes of a line without JSON.parse: it accepts less than
-// `readMetric` of ndjson.ts, and nothing that one would refuse or send in other
-// words. What it does not accept is `readMetric`'s to judge. A property test holds
+// `readMetric` of ndjson.ts, and nothing that one would refuse or send as another
+// metric. What it does not accept is `readMetric`'s to judge. A property test holds
 // the two against each other.
 
 const CHARS = String.raw`[^"\\\x00-\x1f]*`;

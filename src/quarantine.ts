@@ -10,12 +10,14 @@ import {
 } from "./transport.ts";
 
 /**
- * How many requests in a row may deliver nothing before the rest of a batch is
- * given up. It lets 60 culprits be found that lie evenly in 1000 items, and ends
- * where a server takes nothing at all.
+ * How many requests in a row may deliver nothing before a part is given up. Depth
+ * first, even where every second item is a culprit something passes much sooner.
  */
 const PATIENCE = 256;
-const MIN_PATIENCE = 8;
+/** The same, after a batch of which nothing was delivered. */
+const MIN_PATIENCE = 32;
+/** The same, for the parts that were not looked at yet when the patience ran out. */
+const LAST_CHANCE = 3;
 /** After as many requests in a row, halving is quicker than taking the server's hints. */
 const MAX_HINTS = 16;
 
@@ -27,8 +29,8 @@ const MAX_HINTS = 16;
  * any of it. So a rejected batch is cut in halves until the culprits stand alone,
  * and everything else is delivered. Where the server names the culprit
  * (`invalid metric at index N`), it is taken out at once. For k culprits among n
- * items this takes in the order of k·log2(n) requests, one at a time; when one
- * request after the other delivers nothing, the rest is given up.
+ * items this takes in the order of k·log2(n) requests, one at a time; when hundreds
+ * of requests in a row deliver nothing, the rest is given up.
  *
  * The error that remains holds just the culprits in `undelivered`, and as `cause`
  * an array with one `SendError` for each, in the server's words.
@@ -59,9 +61,12 @@ export function withQuarantine<T>(transport: Transport<T>): Transport<T> {
     options: SendOptions,
   ): Promise<void> {
     const culprits: SendError<T>[] = [];
-    /** What is still to be sent, largest parts first, so that halves that pass show early. */
-    const parts: (readonly T[])[] = [];
+    /** What is still to be sent, the next one last. */
+    let parts: (readonly T[])[] = [];
+    /** What was given up. */
+    const left: T[] = [];
     let fruitless = 1;
+    let delivered = false;
 
     const divide = (error: SendError<T>) => {
       const { undelivered, index } = error;
@@ -83,16 +88,19 @@ export function withQuarantine<T>(transport: Transport<T>): Transport<T> {
         }
       }
       const middle = Math.ceil(rest.length / 2);
-      parts.push(rest.slice(0, middle));
       if (middle < rest.length) parts.push(rest.slice(middle));
+      parts.push(rest.slice(0, middle));
     };
 
     /** Everything that is not delivered, in the order of the batch. */
-    const fail = (error: SendError<T>, left: readonly T[]) => {
+    const fail = (error: SendError<T>) => {
+      const all = [
+        ...culprits.flatMap((c) => c.undelivered),
+        ...left,
+        ...parts.flat(),
+      ];
       const counts = new Map<T, number>();
-      for (const item of [...culprits.flatMap((c) => c.undelivered), ...left]) {
-        counts.set(item, (counts.get(item) ?? 0) + 1);
-      }
+      for (const item of all) counts.set(item, (counts.get(item) ?? 0) + 1);
       const undelivered = batch.filter((item) => {
         const n = counts.get(item) ?? 0;
         counts.set(item, n - 1);
@@ -100,44 +108,72 @@ export function withQuarantine<T>(transport: Transport<T>): Transport<T> {
       });
       return new SendError(error.message, {
         kind: error.kind,
-        undelivered,
+        // A transport that hands back copies leaves open which items those are.
+        undelivered: undelivered.length === all.length ? undelivered : all,
         status: error.status,
         retryAfter: error.retryAfter,
         cause: culprits,
       });
     };
 
-    divide(first);
-    for (let part = parts.shift(); part !== undefined; part = parts.shift()) {
-      if (fruitless >= patience) {
-        patience = Math.max(MIN_PATIENCE, patience >> 2);
-        throw fail(culprits.at(-1) ?? first, [...part, ...parts.flat()]);
-      }
-      try {
-        await transport.send(part, options);
-        fruitless = 0;
-        patience = PATIENCE;
-      } catch (thrown) {
-        const error = toSendError(thrown, part);
-        if (error.kind !== "rejected") {
-          throw fail(error, [...error.undelivered, ...parts.flat()]);
+    /** Goes through `parts`, until as many requests in a row have delivered nothing. */
+    const go = async (patience: number) => {
+      while (fruitless < patience) {
+        const part = parts.pop();
+        if (part === undefined) return;
+        try {
+          await transport.send(part, options);
+          fruitless = 0;
+          delivered = true;
+        } catch (thrown) {
+          const error = toSendError(thrown, part);
+          if (error.kind !== "rejected" || options.signal.aborted) {
+            parts.push(error.undelivered);
+            throw fail(error);
+          }
+          // A transport that splits requests may have delivered a part of it.
+          const passed = error.undelivered.length < part.length;
+          fruitless = passed ? 0 : fruitless + 1;
+          delivered ||= passed;
+          divide(error);
         }
-        // A transport that splits requests may have delivered a part of it.
-        fruitless = error.undelivered.length < part.length ? 0 : fruitless + 1;
-        divide(error);
       }
+    };
+
+    divide(first);
+    await go(patience);
+    // What remains is a part of each size, and the larger ones may be good as a whole.
+    const roots = parts;
+    parts = [];
+    for (let root = roots.shift(); root !== undefined; root = roots.shift()) {
+      parts = [root];
+      fruitless = 0;
+      try {
+        await go(LAST_CHANCE);
+      } catch (error) {
+        left.push(...parts.flat(), ...roots.flat());
+        parts = [];
+        throw fail(error as SendError<T>);
+      }
+      left.push(...parts.flat());
+      parts = [];
     }
+    patience = delivered ? PATIENCE : MIN_PATIENCE;
     const error = culprits[0];
-    // The parts passed, each for itself: it was the batch that was too large.
-    if (error === undefined) return;
-    throw culprits.length === 1 ? fail(error, []) : fail(
+    if (error === undefined && left.length === 0) {
+      // The parts passed, each for itself: it was the batch that was too large.
+      return;
+    }
+    const others = culprits.length - 1;
+    throw fail(
       new SendError(
-        `${error.message} (and ${
-          count(culprits.length - 1, "more rejection")
-        })`,
-        { kind: "rejected", undelivered: [], status: error.status },
+        (error ?? first).message +
+          (others > 0 ? ` (and ${count(others, "more rejection")})` : "") +
+          (left.length > 0
+            ? ` (and ${left.length} given up, as nothing passed)`
+            : ""),
+        { kind: "rejected", undelivered: [], status: (error ?? first).status },
       ),
-      [],
     );
   }
 

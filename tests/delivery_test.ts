@@ -727,7 +727,7 @@ class FakeIo implements Io {
     },
   };
   readonly stderr = {
-    isTerminal: () => false,
+    isAnimated: () => false,
     columns: () => 80,
     writeSync: (content: Uint8Array): number => {
       this.messages += decoder.decode(content);

@@ -13,7 +13,7 @@ export const denoIo: Io = {
   stdout: Deno.stdout,
   stderr: {
     writeSync: (bytes) => Deno.stderr.writeSync(bytes),
-    isTerminal: () => Deno.stderr.isTerminal(),
+    isAnimated: () => Deno.stderr.isTerminal() && !Deno.noColor && !isDumb(),
     columns: () => Deno.consoleSize().columns,
   },
   env: (name) => Deno.env.get(name),
@@ -71,6 +71,15 @@ export const denoIo: Io = {
   },
   exit: (code) => Deno.exit(code),
 };
+
+/** Nobody is asked for a permission for this alone. */
+function isDumb(): boolean {
+  const { state } = Deno.permissions.querySync({
+    name: "env",
+    variable: "TERM",
+  });
+  return state === "granted" && Deno.env.get("TERM") === "dumb";
+}
 
 /** Decompresses. `DecompressionStream` stops at the first of several members. */
 async function gunzip(file: InputFile): Promise<InputFile> {

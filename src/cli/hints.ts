@@ -55,7 +55,11 @@ export function withHints<T>(transport: Transport<T>): Transport<T> {
   };
 }
 
-function hintFor({ message, status }: SendError): string | undefined {
+function hintFor({ message, status, kind }: SendError): string | undefined {
+  // What may pass by itself needs no advice but patience.
+  if (status !== undefined && kind === "transient") return undefined;
   if (status !== undefined && status in BY_STATUS) return BY_STATUS[status];
-  return BY_MESSAGE.find(([pattern]) => pattern.test(message))?.[1];
+  // Without the address, which may well have any of these words in it.
+  const words = message.replace(/https?:\/\/\S+/, "");
+  return BY_MESSAGE.find(([pattern]) => pattern.test(words))?.[1];
 }

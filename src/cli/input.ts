@@ -36,7 +36,9 @@ export async function* readLines(
     let ended = false;
     while (!signal.aborted && !ended) {
       pending = input.read(buffer);
-      const n = await orAborted(pending);
+      let n = await orAborted(pending);
+      // What had come when the signal did is not to be lost.
+      if (n === undefined) n = await Promise.race([pending, nextTurn()]);
       if (n === undefined) break;
       pending = undefined;
       ended = n === null;
@@ -51,6 +53,10 @@ export async function* readLines(
   signal.removeEventListener("abort", onAbort);
   yield reader.end();
   if (failure !== undefined) throw failure.error;
+}
+
+function nextTurn(): Promise<undefined> {
+  return new Promise((resolve) => setTimeout(() => resolve(undefined), 0));
 }
 
 /** Byte by byte, as what is read beyond the line feed would be lost. */

@@ -43,7 +43,8 @@ export interface Io {
   readonly stdout: { write(bytes: Uint8Array): Promise<number> };
   readonly stderr: {
     writeSync(bytes: Uint8Array): number;
-    isTerminal(): boolean;
+    /** Whether it is a terminal, and nobody asked for a plain one. */
+    isAnimated(): boolean;
     /** The width of the terminal, in columns. */
     columns(): number;
   };

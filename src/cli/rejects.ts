@@ -14,7 +14,7 @@ export class RejectsFile {
   readonly #onError: (error: unknown) => void;
   /** Lines that have to wait while an overlong one is written in parts. */
   #waiting: Uint8Array[] | undefined;
-  /** How many lines are in the file. */
+  /** How many lines were written in full; after a failed write there may be more. */
   lines = 0;
 
   constructor(file: OutputFile, onError: (error: unknown) => void) {
@@ -25,7 +25,7 @@ export class RejectsFile {
   /** Writes whole lines, without their line feeds. */
   writeLines(lines: readonly Uint8Array[]): void {
     if (this.#waiting !== undefined) {
-      this.#waiting.push(...lines);
+      for (const line of lines) this.#waiting.push(line);
     } else if (
       lines.length > 0 && this.#write(join(lines))
     ) {

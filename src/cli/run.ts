@@ -31,6 +31,8 @@ import { RejectsFile } from "./rejects.ts";
 
 /** How many bad lines are explained; the others are counted. */
 const MAX_EXPLAINED = 10;
+/** How many bytes of input may wait or be in flight; lines of usual length never do. */
+const MAX_WAITING = 32 * 1024 * 1024;
 
 const encoder = new TextEncoder();
 
@@ -96,6 +98,8 @@ class Run {
   #readFailed = false;
   #stdoutClosed = false;
   #stdoutFailed = false;
+  /** Bytes of lines pushed since all of them were last known to be done with. */
+  #waiting = 0;
   #bytes = 0;
   #retries = 0;
 
@@ -178,6 +182,11 @@ class Run {
         for (const line of lines) {
           // Waiting here is what slows a pipe down to what the server takes.
           if (engine.full) await engine.ready;
+          this.#waiting += line.size;
+          if (this.#waiting > MAX_WAITING) {
+            await engine.flush();
+            this.#waiting = line.size;
+          }
           if (engine.closed) this.#unsent.push(line);
           else engine.push(line);
         }
@@ -321,9 +330,7 @@ class Run {
   #startLiveLine(reader: NdjsonReader, engine: Engine<Line>): void {
     const { progress, quiet } = this.#options;
     const { stderr } = this.#io;
-    if (
-      !progress || quiet || !stderr.isTerminal() || !wantsAnimation(this.#io)
-    ) return;
+    if (!progress || quiet || !stderr.isAnimated()) return;
     this.#live = new LiveLine(
       (text) => writeStderr(this.#io, text),
       () => stderr.columns(),
@@ -445,15 +452,6 @@ function requirePermissions(needs: readonly Need[], io: Io): void {
       `Deno does not allow this: run or install again with ${flags.join(" ")}`,
     );
   }
-}
-
-/** `NO_COLOR` and `TERM=dumb` ask for none; where Deno does not tell, there is no such wish. */
-function wantsAnimation(io: Io): boolean {
-  const read = (variable: string) =>
-    io.missing([{ name: "env", variable }]).length === 0
-      ? io.env(variable)
-      : undefined;
-  return !read("NO_COLOR") && read("TERM") !== "dumb";
 }
 
 async function readApiKey(
