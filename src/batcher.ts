@@ -122,7 +122,8 @@ export interface BatcherStats {
  * the program. Memory is bounded by `maxBuffered`.
  *
  * There is a timer only while a batch is being filled, so an idle Batcher does not
- * keep a process alive, and a program that just ends still delivers first.
+ * keep a process alive, and a program that just ends still delivers first: if the
+ * Batcher was started, as the timer is what sends the last few.
  *
  * @example Usage
  * ```ts

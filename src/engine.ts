@@ -220,7 +220,10 @@ export class Engine<P, T = P> {
     });
   }
 
-  stop(timeout = DRAIN_TIMEOUT): Promise<EngineReport<T>> {
+  stop(
+    timeout = DRAIN_TIMEOUT,
+    reason = `stop() has reached its deadline of ${timeout} ms`,
+  ): Promise<EngineReport<T>> {
     this.#closed = true;
     this.#room?.resolve();
     this.#stopped ??= this.flush().then((report) => {
@@ -229,7 +232,7 @@ export class Engine<P, T = P> {
     });
     // A longer one is as good as none; timers cannot count further.
     if (timeout <= MAX_DELAY && !this.#idle) {
-      const timer = setTimeout(() => this.#expire(timeout), timeout);
+      const timer = setTimeout(() => this.#expire(reason), timeout);
       this.#stopped.then(() => clearTimeout(timer));
     }
     return this.#stopped;
@@ -362,8 +365,7 @@ export class Engine<P, T = P> {
   }
 
   /** The end of `stop`'s patience: nothing more is sent, and what is left has failed. */
-  #expire(timeout: number): void {
-    const reason = `stop() has reached its deadline of ${timeout} ms`;
+  #expire(reason: string): void {
     const giveUp = (items: readonly T[]) =>
       new SendError(`Gave up as ${reason}`, {
         kind: "transient",

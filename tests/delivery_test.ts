@@ -578,28 +578,51 @@ Deno.test("SIGINT during the wait for a retry ends it, and the batch is in the r
   assertEquals(valuesOf(folder.lines("rejects")), range(0, 25));
 });
 
-Deno.test("the second SIGINT exits at once", async () => {
-  const { promise: busy, resolve: isBusy } = Promise.withResolvers<void>();
-  await using server = new FaultServer(() => {
-    isBusy();
-    return "never";
-  });
-  await using cli = new Cli([
-    server.url,
-    "--batch-size",
-    "1",
-    "--timeout",
-    "1h",
-    "--drain-timeout",
-    "1h",
-  ]);
-  await cli.write(ndjson(0, 10));
-  await cli.until(busy);
-  cli.kill("SIGINT");
-  await cli.says("SIGINT: reading no more");
-  cli.kill("SIGINT");
-  // Else it would wait for an hour, and be killed with another code.
-  assertEquals((await cli.result()).code, 130);
+Deno.test("a second signal ends it at once, and what is left goes to the rejects", async () => {
+  for (const [signal, wanted] of [["SIGINT", 130], ["SIGHUP", 129]] as const) {
+    using folder = new Folder();
+    const { promise: busy, resolve: isBusy } = Promise.withResolvers<void>();
+    await using server = new FaultServer(() => {
+      isBusy();
+      return "never";
+    });
+    await using cli = new Cli([
+      server.url,
+      "--batch-size",
+      "1",
+      "--timeout",
+      "1h",
+      "--drain-timeout",
+      "1h",
+      "--rejects",
+      folder.file("rejects"),
+    ]);
+    await cli.write(ndjson(0, 10));
+    await cli.until(busy);
+    cli.kill(signal);
+    await cli.says(`${signal}: reading no more`);
+    cli.kill(signal);
+    // Else it would wait for an hour, and be killed with another code.
+    const { code, stderr } = await cli.result();
+    assertEquals(code, wanted);
+    assertStringIncludes(stderr, "10 read, 0 sent");
+    assertEquals(
+      folder.lines("rejects").toSorted(),
+      linesOf(ndjson(0, 10)).toSorted(),
+    );
+  }
+});
+
+Deno.test("a rejects file that ends in the middle of a line is gone on with in a new one", async () => {
+  using folder = new Folder();
+  Deno.writeTextFileSync(folder.file("rejects"), "cut{");
+  await runCli([
+    "-q",
+    "--rejects",
+    folder.file("rejects"),
+    "http://127.0.0.1:9/",
+  ], "bad\n");
+  assertEquals(folder.lines("rejects"), ["cut{", "bad"]);
 });
 
 Deno.test("a signal while the pipe is silent ends the run, and what was read is sent", async () => {

@@ -297,12 +297,12 @@ Deno.test("the live line tells what there is to tell", () => {
   };
   assertEquals(
     formatProgress(progress, 62_000),
-    "1,234,567 read  1,200,000 sent (19,355/s)  4,000 waiting  1:02",
+    "1:02  1,234,567 read  1,200,000 sent  4,000 waiting  19,355/s",
   );
   assertEquals(
     formatProgress({ ...progress, failed: 7, fraction: 0.523 }, 500),
-    "[##########----------]  52%  1,234,567 read  1,200,000 sent (2,400,000/s)  " +
-      "4,000 waiting  7 failed  0:00",
+    "[#####-----]  52%  0:00  1,234,567 read  1,200,000 sent  7 failed  " +
+      "4,000 waiting  2,400,000/s",
   );
 });
 
@@ -329,10 +329,10 @@ Deno.test("the live line makes room for log lines and goes at the end", () => {
     live.clear();
     assertEquals(screen, "", "nothing was drawn, so nothing is cleared");
     intervals[0]!();
-    assertEquals(screen, "\r\x1b[K1 read  1", "cut to the width");
+    assertEquals(screen, "\r\x1b[K0:00  1 r", "cut to the width");
     live.clear();
     live.stop();
-    assertEquals(screen, "\r\x1b[K1 read  1\r\x1b[K");
+    assertEquals(screen, "\r\x1b[K0:00  1 r\r\x1b[K");
   } finally {
     globalThis.setInterval = setInterval;
   }

@@ -44,6 +44,8 @@ export const denoIo: Io = {
       await import("node:fs");
     const file = openSync(path, "a");
     const output = fstatSync(file);
+    // What an earlier run could not finish must not run into a line of this one.
+    if (output.size > 0 && !endsWithLineFeed(path)) writeSync(file, LINE_FEED);
     return {
       isInput: output.isFile() &&
         [fstatSync(0), ...inputs.map((input) => statSync(input))].some((
@@ -72,6 +74,20 @@ export const denoIo: Io = {
   exit: (code) => Deno.exit(code),
 };
 
+const LINE_FEED = new Uint8Array([0x0a]);
+
+/** Whether a file's last byte is a line feed; yes, where it may not be read. */
+function endsWithLineFeed(path: string): boolean {
+  if (Deno.permissions.querySync({ name: "read", path }).state !== "granted") {
+    return true;
+  }
+  using file = Deno.openSync(path);
+  file.seekSync(-1, Deno.SeekMode.End);
+  const byte = new Uint8Array(1);
+  file.readSync(byte);
+  return byte[0] === 0x0a;
+}
+
 /** Nobody is asked for a permission for this alone. */
 function isDumb(): boolean {
   const { state } = Deno.permissions.querySync({
@@ -81,13 +97,17 @@ function isDumb(): boolean {
   return state === "granted" && Deno.env.get("TERM") === "dumb";
 }
 
-/** Decompresses. `DecompressionStream` stops at the first of several members. */
+/**
+ * Decompresses. `DecompressionStream` stops at the first of several members. What
+ * zlib has not handed out yet when it meets an error is lost, so it gets little at a
+ * time.
+ */
 async function gunzip(file: InputFile): Promise<InputFile> {
   const { createGunzip } = await import("node:zlib");
   const { Readable } = await import("node:stream");
   async function* compressed() {
     for (;;) {
-      const buffer = new Uint8Array(64 * 1024);
+      const buffer = new Uint8Array(4 * 1024);
       const n = await file.read(buffer);
       if (n === null) return;
       yield buffer.subarray(0, n);

@@ -37,7 +37,7 @@ TIME is a number with ms, s, m or h. 'tinyobs-batch completions bash' (zsh,
 fish) prints completions.
 
 Exit codes: 0 every line was acknowledged, 1 some were invalid or not delivered,
-            2 wrong usage, 130 SIGINT, 143 SIGTERM.
+            2 wrong usage, 129, 130, 143 SIGHUP, SIGINT, SIGTERM.
 Examples:
   cat metrics.ndjson | tinyobs-batch http://localhost:8080/v1/ingest
   tinyobs-batch -f monday.ndjson.gz --label day=monday --rejects rejects.ndjson

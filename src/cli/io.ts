@@ -33,7 +33,7 @@ export type Need =
   | { name: "read" | "write"; path: string };
 
 /** The signals that end a run, with the exit codes that a shell expects. */
-export const STOP_SIGNALS = { SIGINT: 130, SIGTERM: 143 } as const;
+export const STOP_SIGNALS = { SIGHUP: 129, SIGINT: 130, SIGTERM: 143 } as const;
 /** The name of one of them. */
 export type StopSignal = keyof typeof STOP_SIGNALS;
 

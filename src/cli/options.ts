@@ -187,7 +187,9 @@ function joinValues(args: readonly string[]): string[] {
 function checkUrl(text: string): string {
   if (!/^https?:\/\//i.test(text)) {
     const guess = /^[\w.-]+(:\d+)?(\/|$)/.test(text)
-      ? `: did you mean ${show(`http://${safeUrl(text)}`)}?`
+      ? `: did you mean ${
+        show(`http://${safeUrl(text)}`)
+      }, or --file for a file?`
       : "";
     throw new UsageError(
       `The URL must begin with http:// or https://${

@@ -12,7 +12,7 @@ export interface Progress {
 
 const INTERVAL = 200;
 const CLEAR = "\r\x1b[K";
-const BAR = 20;
+const BAR = 10;
 
 /**
  * Draws the line five times a second, until it is stopped. Whatever else is
@@ -65,13 +65,15 @@ export function formatProgress(progress: Progress, elapsedMs: number): string {
   const { read, sent, waiting, failed, fraction } = progress;
   const rate = Math.round(sent / Math.max(elapsedMs / 1000, 0.001));
   const seconds = Math.floor(elapsedMs / 1000);
+  // What matters most comes first, as a narrow terminal cuts the end off.
   return [
     ...(fraction === undefined ? [] : [formatBar(fraction)]),
-    `${format(read)} read`,
-    `${format(sent)} sent (${format(rate)}/s)`,
-    `${format(waiting)} waiting`,
-    ...(failed > 0 ? [`${format(failed)} failed`] : []),
     `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`,
+    `${format(read)} read`,
+    `${format(sent)} sent`,
+    ...(failed > 0 ? [`${format(failed)} failed`] : []),
+    `${format(waiting)} waiting`,
+    `${format(rate)}/s`,
   ].join("  ");
 }
 

@@ -87,6 +87,7 @@ class Run {
   /** Aborted by the first signal: no more is read. */
   readonly #stop = new AbortController();
   #stopSignal: StopSignal | undefined;
+  #signals = 0;
   #drainTimer: ReturnType<typeof setTimeout> | undefined;
   #live: LiveLine | undefined;
 
@@ -133,7 +134,16 @@ class Run {
         maxBuffered: options.batchSize * (options.concurrency + 2),
         // What is printed instead of sent is to keep its order.
         maxInFlight: options.dryRun ? 1 : options.concurrency,
-        logger: this.#logger,
+        logger: {
+          debug: (message) => this.#logger.debug(message),
+          info: (message) => this.#logger.info(message),
+          warn: (message) => this.#logger.warn(message),
+          error: (message) => {
+            // The retries come before what they led to.
+            this.#retryLog.flush();
+            this.#logger.error(message);
+          },
+        },
         onFailure: (lines) =>
           rejects?.writeLines(lines.map((line) => line.bytes)),
       },
@@ -194,23 +204,32 @@ class Run {
     } catch (error) {
       this.#readFailed = true;
       this.#logger.error(
-        `Cannot read ${name}: ${excerpt(messageOf(error), 200)}`,
+        `Cannot read ${name}: ${excerpt(messageOf(error), 200)}` +
+          (name.endsWith(".gz") ? "; try gzip -t" : ""),
       );
     }
   }
 
   #onSignal(signal: StopSignal, engine: Engine<Line>): void {
-    if (this.#stopSignal !== undefined) {
-      return this.#io.exit(STOP_SIGNALS[signal]);
+    if (++this.#signals > 2) return this.#io.exit(STOP_SIGNALS[signal]);
+    if (this.#signals === 2) {
+      // At once, but for what is to be written to the rejects.
+      engine.stop(0, `a second ${signal} came`);
+      return;
     }
     this.#stopSignal = signal;
     this.#logger.warn(
-      `${signal}: reading no more, sending what was read (again to exit at once)`,
+      `${signal}: reading no more, sending what was read (again to stop at once)`,
     );
     this.#stop.abort();
+    const { drainTimeout } = this.#options;
     this.#drainTimer = setTimeout(
-      () => engine.stop(0),
-      this.#options.drainTimeout,
+      () =>
+        engine.stop(
+          0,
+          `the --drain-timeout of ${drainTimeout / 1000} s is over`,
+        ),
+      drainTimeout,
     );
   }
 
@@ -464,12 +483,12 @@ async function readApiKey(
     text = await io.readTextFile(path);
   } catch (error) {
     throw new UsageError(
-      `Cannot read --api-key-file ${show(path)}: ${messageOf(error)}`,
+      `Cannot read the file of --api-key-file: ${(error as Error).name}`,
     );
   }
   const key = text.trim();
   if (key === "") {
-    throw new UsageError(`There is no key in --api-key-file ${show(path)}`);
+    throw new UsageError(`There is no key in the file of --api-key-file`);
   }
   return key;
 }
