@@ -99,7 +99,7 @@ class Run {
   #readFailed = false;
   #stdoutClosed = false;
   #stdoutFailed = false;
-  /** Bytes of lines pushed since all of them were last known to be done with. */
+  /** Bytes of lines that wait or are in flight. */
   #waiting = 0;
   #bytes = 0;
   #retries = 0;
@@ -192,13 +192,13 @@ class Run {
         for (const line of lines) {
           // Waiting here is what slows a pipe down to what the server takes.
           if (engine.full) await engine.ready;
-          this.#waiting += line.size;
-          if (this.#waiting > MAX_WAITING) {
-            await engine.flush();
-            this.#waiting = line.size;
+          if (this.#waiting > MAX_WAITING) await engine.flush();
+          if (engine.closed) {
+            this.#unsent.push(line);
+          } else {
+            this.#waiting += line.size;
+            engine.push(line);
           }
-          if (engine.closed) this.#unsent.push(line);
-          else engine.push(line);
         }
       }
     } catch (error) {
@@ -335,7 +335,13 @@ class Run {
         );
       },
     });
-    return withQuarantine(withBreaker(hinting, retrying));
+    const delivering = withQuarantine(withBreaker(hinting, retrying));
+    return {
+      send: (lines, sendOptions) =>
+        delivering.send(lines, sendOptions).finally(() => {
+          for (const line of lines) this.#waiting -= line.size;
+        }),
+    };
   }
 
   #explain({ number, reason, raw }: BadLine): void {
