@@ -297,8 +297,13 @@ function encodeMetrics(items: readonly unknown[]): string {
 /** The answer's text, or `undefined` if it is longer than is worth reading. */
 async function readAnswer(response: Response): Promise<string | undefined> {
   if (response.body === null) return "";
-  // An unread body costs the connection, so the usual answer is read to its end. Its
-  // Content-Length tells nothing, as it may be that of the compressed text.
+  // An unread body costs the connection, so the usual answer is read to its end. The
+  // length of a compressed one tells nothing.
+  const { headers } = response;
+  const length = Number(headers.get("content-length") ?? Infinity);
+  if (length <= MAX_ANSWER && !headers.has("content-encoding")) {
+    return await response.text();
+  }
   const reader = response.body.getReader();
   const decoder = new TextDecoder();
   let text = "";
