@@ -24,19 +24,27 @@ export {
   type FlushReport,
   type RefusedStats,
   type StopOptions,
-} from "./src/batcher.ts";
+} from "./src/batcher/batcher.ts";
 export {
   fetchTransport,
   type FetchTransportOptions,
-} from "./src/fetch_transport.ts";
-export type { Logger } from "./src/logger.ts";
-export { checkMetric, type Metric, type MetricType } from "./src/metric.ts";
-export { withQuarantine } from "./src/quarantine.ts";
-export { type RetryEvent, type RetryOptions, withRetry } from "./src/retry.ts";
+} from "./src/transports/tinyobs.ts";
+export type { Logger } from "./src/core/logger.ts";
+export {
+  checkMetric,
+  type Metric,
+  type MetricType,
+} from "./src/core/metric.ts";
+export { withQuarantine } from "./src/delivery/quarantine.ts";
+export {
+  type RetryEvent,
+  type RetryOptions,
+  withRetry,
+} from "./src/delivery/retry.ts";
 export {
   SendError,
   type SendErrorKind,
   type SendErrorOptions,
   type SendOptions,
   type Transport,
-} from "./src/transport.ts";
+} from "./src/core/transport.ts";

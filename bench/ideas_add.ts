@@ -1,8 +1,8 @@
 // Ideas for taking a metric: the clock, the copy, the shape of objects.
 
-import { stamp, tick } from "../src/clock.ts";
-import { Engine } from "../src/engine.ts";
-import { acceptMetric, checkLabels, finishMetric } from "../src/metric.ts";
+import { stamp, tick } from "../src/core/clock.ts";
+import { Engine } from "../src/core/engine.ts";
+import { acceptMetric, checkLabels, finishMetric } from "../src/core/metric.ts";
 import type { Idea, Ideas } from "./ideas.ts";
 import { line } from "./inputs.ts";
 

@@ -1,7 +1,7 @@
 // Ideas for writing a batch as JSON.
 
 import type { Metric } from "../mod.ts";
-import { Tick } from "../src/clock.ts";
+import { Tick } from "../src/core/clock.ts";
 import { same } from "./ideas_add.ts";
 import type { Idea, Ideas } from "./ideas.ts";
 

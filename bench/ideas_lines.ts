@@ -1,7 +1,7 @@
 // Ideas for reading lines: bytes to text, text to checked metrics.
 
-import { checkMetric } from "../src/metric.ts";
-import { NdjsonReader } from "../src/ndjson.ts";
+import { checkMetric } from "../src/core/metric.ts";
+import { NdjsonReader } from "../src/ndjson/reader.ts";
 import type { Idea, Ideas } from "./ideas.ts";
 import { line } from "./inputs.ts";
 

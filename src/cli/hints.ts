@@ -5,7 +5,7 @@ import {
   type SendOptions,
   toSendError,
   type Transport,
-} from "../transport.ts";
+} from "../core/transport.ts";
 
 /** Causes, as Deno words them, and what helps. */
 const BY_MESSAGE: [RegExp, string][] = [

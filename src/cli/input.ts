@@ -1,7 +1,7 @@
 // Reading: one input after the other, a chunk at a time, until a signal.
 
-import type { Line } from "../line.ts";
-import type { NdjsonReader } from "../ndjson.ts";
+import type { Line } from "../ndjson/line.ts";
+import type { NdjsonReader } from "../ndjson/reader.ts";
 import type { Input } from "./io.ts";
 
 const READ_SIZE = 96 * 1024;

@@ -2,10 +2,10 @@
 // with it.
 
 import { parseArgs } from "@std/cli/parse-args";
-import { safeUrl } from "../target.ts";
-import { checkLabels } from "../metric.ts";
+import { safeUrl } from "../transports/http/target.ts";
+import { checkLabels } from "../core/metric.ts";
 import { OPTIONS } from "./completions.ts";
-import { excerpt, show } from "../text.ts";
+import { excerpt, show } from "../core/text.ts";
 
 /** What the command line was told to do. */
 export interface CliOptions {

@@ -2,16 +2,16 @@
 // offers.
 
 import denoJson from "../../deno.json" with { type: "json" };
-import { Engine } from "../engine.ts";
-import { fetchTransport } from "../fetch_transport.ts";
-import { type Logger, ThrottledLog } from "../logger.ts";
-import { encodeLines, type Line } from "../line.ts";
-import { type BadLine, NdjsonReader } from "../ndjson.ts";
-import { withQuarantine } from "../quarantine.ts";
-import { withRetry } from "../retry.ts";
-import { count, excerpt, messageOf, show } from "../text.ts";
-import type { Transport } from "../transport.ts";
-import { withBreaker } from "./breaker.ts";
+import { Engine } from "../core/engine.ts";
+import { fetchTransport } from "../transports/tinyobs.ts";
+import { type Logger, ThrottledLog } from "../core/logger.ts";
+import { encodeLines, type Line } from "../ndjson/line.ts";
+import { type BadLine, NdjsonReader } from "../ndjson/reader.ts";
+import { withQuarantine } from "../delivery/quarantine.ts";
+import { withRetry } from "../delivery/retry.ts";
+import { count, excerpt, messageOf, show } from "../core/text.ts";
+import type { Transport } from "../core/transport.ts";
+import { withBreaker } from "../delivery/breaker.ts";
 import { completions } from "./completions.ts";
 import { HELP } from "./help.ts";
 import { withHints } from "./hints.ts";

@@ -1,0 +1,61 @@
+// A circuit breaker for the command line: once a batch has used up its retries, the
+// next ones are not all tried as long.
+
+import {
+  SendError,
+  type SendOptions,
+  toSendError,
+  type Transport,
+} from "../core/transport.ts";
+
+/**
+ * Joins a transport and the same with retries. After a send that used up its
+ * retries, and while nothing else came through, each batch gets one attempt; and
+ * after one that failed, none for as long as that took. The first success brings
+ * the retries back.
+ *
+ * So input for a server that is down goes to the rejects file in about the time of
+ * one batch's retries, and not of every batch's; and a batch that a server in good
+ * health always fails on costs only itself.
+ */
+export function withBreaker<T>(
+  transport: Transport<T>,
+  retrying: Transport<T>,
+): Transport<T> {
+  let open = false;
+  let openUntil = -Infinity;
+  let lastSuccess = -Infinity;
+  let reason = "";
+  return {
+    async send(batch: readonly T[], options: SendOptions): Promise<void> {
+      const begin = performance.now();
+      const once = open;
+      if (once && begin < openUntil) {
+        throw new SendError(`${reason} (not tried again yet)`, {
+          kind: "transient",
+          undelivered: batch,
+        });
+      }
+      try {
+        await (once ? transport : retrying).send(batch, options);
+        open = false;
+        lastSuccess = performance.now();
+      } catch (thrown) {
+        const error = toSendError(thrown, batch);
+        // What is not transient was answered by a server that is there.
+        if (
+          error.kind !== "transient" || error.undelivered.length < batch.length
+        ) {
+          open = false;
+          lastSuccess = performance.now();
+        } else if (lastSuccess < begin && !options.signal.aborted) {
+          const now = performance.now();
+          open = true;
+          if (once) openUntil = now + (now - begin);
+          reason = error.message;
+        }
+        throw error;
+      }
+    },
+  };
+}

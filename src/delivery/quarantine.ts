@@ -1,0 +1,194 @@
+// Quarantine: finds the items for which a server rejects a batch, and delivers the
+// others.
+
+import { count } from "../core/text.ts";
+import {
+  SendError,
+  type SendOptions,
+  toSendError,
+  type Transport,
+} from "../core/transport.ts";
+
+/**
+ * How many requests in a row may deliver nothing before a part is given up. Depth
+ * first, even where every second item is a culprit something passes much sooner.
+ */
+const PATIENCE = 256;
+/** The same, after a batch of which nothing was delivered. */
+const MIN_PATIENCE = 32;
+/** The same, for the parts that were not looked at yet when the patience ran out. */
+const LAST_CHANCE = 3;
+/** After as many requests in a row, halving is quicker than taking the server's hints. */
+const MAX_HINTS = 16;
+
+/**
+ * Wraps a transport so that the items at fault in a rejected batch do not take the
+ * others with them.
+ *
+ * A TinyObs server refuses a whole request for one bad metric, before it stores
+ * any of it. So a rejected batch is cut in halves until the culprits stand alone,
+ * and everything else is delivered. Where the server names the culprit
+ * (`invalid metric at index N`), it is taken out at once. For k culprits among n
+ * items this takes in the order of k·log2(n) requests, one at a time; when hundreds
+ * of requests in a row deliver nothing, the rest is given up.
+ *
+ * The error that remains holds just the culprits in `undelivered`, and as `cause`
+ * an array with one `SendError` for each, in the server's words.
+ *
+ * Other failures end the search. Put it around {@linkcode withRetry}, so that
+ * those are retried on the way.
+ *
+ * @example Usage
+ * ```ts
+ * import { fetchTransport, withQuarantine, withRetry } from "@tinyobs/batch";
+ *
+ * const transport = withQuarantine(
+ *   withRetry(fetchTransport("http://localhost:8080/v1/ingest")),
+ * );
+ * ```
+ *
+ * @typeParam T What a batch consists of.
+ * @param transport Sends the batches and their parts.
+ * @returns The transport that isolates culprits.
+ */
+export function withQuarantine<T>(transport: Transport<T>): Transport<T> {
+  // Less for the next batch, when a batch was rejected to the last item.
+  let patience = PATIENCE;
+
+  async function search(
+    batch: readonly T[],
+    first: SendError<T>,
+    options: SendOptions,
+  ): Promise<void> {
+    const culprits: SendError<T>[] = [];
+    /** What is still to be sent, the next one last. */
+    let parts: (readonly T[])[] = [];
+    /** What was given up. */
+    const left: T[] = [];
+    let fruitless = 1;
+    let delivered = false;
+
+    const divide = (error: SendError<T>) => {
+      const { undelivered, index } = error;
+      const named = undelivered.length === 1 ? 0 : index;
+      let rest = undelivered;
+      if (named !== undefined) {
+        culprits.push(
+          new SendError(error.message, {
+            kind: "rejected",
+            undelivered: undelivered.slice(named, named + 1),
+            status: error.status,
+          }),
+        );
+        rest = undelivered.toSpliced(named, 1);
+        if (rest.length === 0) return;
+        if (fruitless < MAX_HINTS) {
+          parts.push(rest);
+          return;
+        }
+      }
+      const middle = Math.ceil(rest.length / 2);
+      if (middle < rest.length) parts.push(rest.slice(middle));
+      parts.push(rest.slice(0, middle));
+    };
+
+    /** Everything that is not delivered, in the order of the batch. */
+    const fail = (error: SendError<T>) => {
+      const all = [
+        ...culprits.flatMap((c) => c.undelivered),
+        ...left,
+        ...parts.flat(),
+      ];
+      const counts = new Map<T, number>();
+      for (const item of all) counts.set(item, (counts.get(item) ?? 0) + 1);
+      const undelivered = batch.filter((item) => {
+        const n = counts.get(item) ?? 0;
+        counts.set(item, n - 1);
+        return n > 0;
+      });
+      return new SendError(error.message, {
+        kind: error.kind,
+        // A transport that hands back copies leaves open which items those are.
+        undelivered: undelivered.length === all.length ? undelivered : all,
+        status: error.status,
+        retryAfter: error.retryAfter,
+        cause: culprits,
+      });
+    };
+
+    /** Goes through `parts`, until as many requests in a row have delivered nothing. */
+    const go = async (patience: number) => {
+      while (fruitless < patience) {
+        const part = parts.pop();
+        if (part === undefined) return;
+        try {
+          await transport.send(part, options);
+          fruitless = 0;
+          delivered = true;
+        } catch (thrown) {
+          const error = toSendError(thrown, part);
+          if (error.kind !== "rejected" || options.signal.aborted) {
+            parts.push(error.undelivered);
+            throw fail(error);
+          }
+          // A transport that splits requests may have delivered a part of it.
+          const passed = error.undelivered.length < part.length;
+          fruitless = passed ? 0 : fruitless + 1;
+          delivered ||= passed;
+          divide(error);
+        }
+      }
+    };
+
+    divide(first);
+    await go(patience);
+    // What remains is a part of each size, and the larger ones may be good as a whole.
+    const roots = parts;
+    parts = [];
+    for (let root = roots.shift(); root !== undefined; root = roots.shift()) {
+      parts = [root];
+      fruitless = 0;
+      try {
+        await go(LAST_CHANCE);
+      } catch (error) {
+        left.push(...parts.flat(), ...roots.flat());
+        parts = [];
+        throw fail(error as SendError<T>);
+      }
+      left.push(...parts.flat());
+      parts = [];
+    }
+    patience = delivered ? PATIENCE : MIN_PATIENCE;
+    const error = culprits[0];
+    if (error === undefined && left.length === 0) {
+      // The parts passed, each for itself: it was the batch that was too large.
+      return;
+    }
+    const others = culprits.length - 1;
+    throw fail(
+      new SendError(
+        (error ?? first).message +
+          (others > 0 ? ` (and ${count(others, "more rejection")})` : "") +
+          (left.length > 0
+            ? ` (and ${left.length} given up, as nothing passed)`
+            : ""),
+        { kind: "rejected", undelivered: [], status: (error ?? first).status },
+      ),
+    );
+  }
+
+  return {
+    async send(batch: readonly T[], options: SendOptions): Promise<void> {
+      try {
+        await transport.send(batch, options);
+        patience = PATIENCE;
+      } catch (thrown) {
+        const error = toSendError(thrown, batch);
+        if (error.kind !== "rejected" || error.undelivered.length === 0) {
+          throw error;
+        }
+        await search(batch, error, options);
+      }
+    },
+  };
+}
