@@ -1,10 +1,12 @@
-// (d) The command line, beside what one would write instead of it.
+// (d) The command line, beside what one would write instead.
 
 import {
+  atLeast,
   count,
   type Effort,
   fmtSpread,
   interleave,
+  ratio,
   type Section,
   spread,
   type Table,
@@ -16,22 +18,29 @@ const CLI = new URL("../cli.ts", import.meta.url).pathname;
 const PIPES = new URL("pipes.ts", import.meta.url).pathname;
 const USUAL: Shape = "176 bytes, 4 labels";
 
-// $DENO, $CLI, $PIPES, $URL and $FILE come through the environment.
+const OURS = "tinyobs-batch, from a file";
+const OURS_PIPED = "tinyobs-batch, from a pipe";
+const NAIVE = "JSON.parse each line, from a file";
+const FLOOR = "floor: forwarded unparsed, from a file";
+const FLOOR_PIPED = "floor: forwarded unparsed, from a pipe";
+/** What the command line's rate must be of the floor's, from a file. */
+const MIN_RATIO = 0.7;
+/** The same of `JSON.parse each line`, on every shape. */
+const MIN_NAIVE_RATIO = 0.9;
+
+// $DENO, $CLI, $PIPES, $URL and $FILE come from the environment.
 const COMMANDS = {
-  "tinyobs-batch, from a file": '"$DENO" run -A "$CLI" -q "$URL" < "$FILE"',
-  "tinyobs-batch, from a pipe": 'cat "$FILE" | "$DENO" run -A "$CLI" -q "$URL"',
-  "JSON.parse each line, from a file":
-    '"$DENO" run -A "$PIPES" parse "$URL" < "$FILE"',
-  "floor: forwarded unparsed, from a file":
-    '"$DENO" run -A "$PIPES" forward "$URL" < "$FILE"',
-  "floor: forwarded unparsed, from a pipe":
-    'cat "$FILE" | "$DENO" run -A "$PIPES" forward "$URL"',
+  [OURS]: '"$DENO" run -A "$CLI" -q "$URL" < "$FILE"',
+  [OURS_PIPED]: 'cat "$FILE" | "$DENO" run -A "$CLI" -q "$URL"',
+  [NAIVE]: '"$DENO" run -A "$PIPES" parse "$URL" < "$FILE"',
+  [FLOOR]: '"$DENO" run -A "$PIPES" forward "$URL" < "$FILE"',
+  [FLOOR_PIPED]: 'cat "$FILE" | "$DENO" run -A "$PIPES" forward "$URL"',
   "split, jq, curl":
     `split -l 1000 --filter='jq -cs "{metrics: .}" | curl -sS -o /dev/null -H "Content-Type: application/json" --data-binary @- "$URL"' < "$FILE"`,
 } as const;
 type Name = keyof typeof COMMANDS;
 
-/** Runs a command; the seconds it took. */
+/** Runs a command and returns the seconds it takes. */
 async function time(name: Name, file: string, url: string): Promise<number> {
   const begin = performance.now();
   const { success } = await new Deno.Command("sh", {
@@ -81,7 +90,7 @@ async function compare(
     const seconds = await time(name, input, sink.url);
     return { seconds, items: (await sink.counts()).items };
   };
-  // What an empty input takes is start-up; also warms the file cache.
+  // The time for an empty input is start-up; this also warms the file cache.
   const starts = await interleave(
     names,
     rounds,
@@ -102,31 +111,36 @@ async function compare(
   );
   await Deno.remove(file(USUAL));
   const rates = (name: Name) => rate(name, results[name], linesOf(name));
+  // Of rates, for the same number of lines: the more seconds, the lower.
+  const seconds = (name: Name) => results[name].map((r) => r.seconds);
+  const ofFloor = (name: Name) =>
+    ratio(
+      seconds(name.endsWith("pipe") ? FLOOR_PIPED : FLOOR),
+      seconds(name),
+    );
 
   const shapes = Object.keys(SHAPES) as Shape[];
-  const ours: Name = "tinyobs-batch, from a file";
-  const naive: Name = "JSON.parse each line, from a file";
   const shapeRows: string[][] = [];
   const ratios: [Shape, number][] = [];
   for (const shape of shapes) {
     await writeLines(file(shape), shape, perShape);
     const runs = await interleave(
-      [ours, naive],
+      [OURS, NAIVE],
       Math.min(rounds, 3),
       (name) => measure(name, file(shape)),
     );
-    const [own, other] = [ours, naive].map((name) =>
-      rate(name, runs[name as typeof ours], perShape).net
-    );
-    const ratio = own!.median / other!.median;
-    ratios.push([shape, ratio]);
+    const net = (name: typeof OURS | typeof NAIVE) =>
+      runs[name].map((r) => r.seconds - start(name));
+    // Of rates: the more seconds, the lower.
+    const ofNaive = ratio(net(NAIVE), net(OURS));
+    ratios.push([shape, ofNaive.median]);
     shapeRows.push([
       shape,
       String(line(shape, 0).length),
-      fmtSpread(own!),
-      fmtSpread(other!),
-      ratio.toFixed(2),
-      count(spread(runs[ours].map((r) => r.items)).min),
+      fmtSpread(rate(OURS, runs[OURS], perShape).net),
+      fmtSpread(rate(NAIVE, runs[NAIVE], perShape).net),
+      fmtSpread(ofNaive),
+      count(spread(runs[OURS].map((r) => r.items)).min),
     ]);
     await Deno.remove(file(shape));
   }
@@ -137,6 +151,7 @@ async function compare(
       "lines",
       "million lines/s",
       "without start-up",
+      "of the floor",
       "delivered",
     ],
     rows: names.map((name) => [
@@ -144,16 +159,22 @@ async function compare(
       count(linesOf(name)),
       fmtSpread(rates(name).whole),
       fmtSpread(rates(name).net),
+      name.startsWith("floor")
+        ? "1"
+        : linesOf(name) === n
+        ? fmtSpread(ofFloor(name))
+        : "–",
       count(spread(results[name].map((r) => r.items)).min),
     ]),
   };
-  const own = rates(ours);
-  const slow = ratios.filter(([, ratio]) => ratio < 0.9);
+  const own = rates(OURS);
+  const floored = ofFloor(OURS);
+  const slow = ratios.filter(([, ratio]) => ratio < MIN_NAIVE_RATIO);
   return {
     title: `(d) The command line: ${count(n)} lines of 176 bytes`,
     method: `Lines of ${
       line(USUAL, 0).length
-    } bytes and a line feed, with 4 labels and a timestamp, to the sink: whole processes, from their start to their end, and the same less what each takes for an empty input. "Forwarded unparsed" reads, cuts and sends without a look at the lines; "JSON.parse each line" parses and stringifies, checking nothing. Both, like the command line, have 4 requests in flight. The second table is for ${
+    } bytes and a line feed, with 4 labels and a timestamp, to the sink: whole processes, from start to end, and the same less the time that each takes for an empty input. "Forwarded unparsed" reads, cuts and sends without looking at the lines; "JSON.parse each line" parses and stringifies, and checks nothing. Both, like the command line, keep 4 requests in flight. "Of the floor" compares whole processes of the same round, file with file and pipe with pipe. The second table is for ${
       count(perShape)
     } lines of each shape, without start-up.`,
     tables: [main, {
@@ -162,7 +183,7 @@ async function compare(
         "bytes",
         "tinyobs-batch, million lines/s",
         "JSON.parse each line",
-        "ratio",
+        "times as fast",
         "delivered",
       ],
       rows: shapeRows,
@@ -170,10 +191,10 @@ async function compare(
     reading: [
       `From a file: ${own.whole.median.toFixed(2)} million lines a second (${
         own.net.median.toFixed(2)
-      } without start-up), each line checked; target 2: ${
-        own.whole.median >= 2 ? "met" : "missed"
-      }.`,
-      `It must not be slower than JSON.parse by more than a tenth on any shape: ${
+      } without start-up), each line checked. That is ${
+        fmtSpread(floored)
+      } of the floor's rate, ${atLeast(MIN_RATIO, floored.median)}.`,
+      `On no shape may it be slower than JSON.parse by more than a tenth: ${
         slow.length === 0
           ? "met"
           : `missed on ${
@@ -183,18 +204,18 @@ async function compare(
           }`
       }.`,
       missing.length > 0
-        ? `split, jq, curl: not measured, as ${missing.join(", ")} is absent.`
-        : `split, jq and curl had ${
-          count(few)
-        } lines only; the rate is what is compared.`,
+        ? `split, jq, curl: not measured, as these are absent: ${
+          missing.join(", ")
+        }.`
+        : `split, jq and curl get only ${count(few)} lines; compare the rates.`,
     ],
     bars: {
       title: "The command line",
       unit: "million lines a second, more is better",
       bars: ([
-        ["tinyobs-batch", ours],
-        ["forwarded unparsed", "floor: forwarded unparsed, from a file"],
-        ["JSON.parse each line", naive],
+        ["tinyobs-batch", OURS],
+        ["forwarded unparsed", FLOOR],
+        ["JSON.parse each line", NAIVE],
         ["split, jq, curl", "split, jq, curl"],
       ] as const).filter(([, name]) => names.includes(name)).map((
         [label, name],

@@ -1,10 +1,10 @@
-// Lines of metrics in the shapes that programs write them.
+// Lines of metrics in the shapes in which programs write them.
 
 const ZONES = ["eu-1a", "eu-1b", "us-1a", "us-1b"];
 
 type Make = (value: number, nanos: string, zone: string) => string;
 
-/** Each makes a line of its shape. */
+/** Each function makes a line of its shape. */
 export const SHAPES = {
   "176 bytes, 4 labels": (value, nanos, zone) =>
     `{"name":"http_requests_total","type":"counter","value":${value},"labels":{"method":"GET","path":"/users","code":"200","zone":"${zone}"},"timestamp":"2026-11-23T07:00:00.${nanos}Z"}`,

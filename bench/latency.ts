@@ -1,4 +1,4 @@
-// (h) How long a metric waits, from add to acknowledged, when there are few.
+// (h) How long a metric takes from add to acknowledged, when there are few of them.
 
 import {
   answer,
@@ -38,12 +38,12 @@ async function measure(
   for (let i = 0; performance.now() - begin < ms; i++) {
     waiting.push(performance.now());
     add(i);
-    // At random moments, as a fixed beat would fall in step with the timer.
+    // At random moments, as a fixed beat could fall into step with the timer.
     const pause = -Math.log(1 - Math.random()) * 1000 / rate;
     await new Promise((resolve) => setTimeout(resolve, pause));
   }
   await drain();
-  // Without the first, which connect and compile.
+  // Without the first few, which connect and compile.
   return latencies.slice(10).map((ms) => Math.round(ms * 100) / 100);
 }
 
@@ -89,14 +89,14 @@ export async function run({ sink, scale }: Effort): Promise<Section> {
   return {
     title: "(h) Latency at a low rate",
     method:
-      `Milliseconds from add to the acknowledgement, at random moments at two mean rates, with batches sent after ${FLUSH_EVERY} ms (\`flushEvery: 100\`, and each peer's option of that kind). The peers run at the same time, as nothing here is busy. The histogram is ours: one column for 10 ms, from 0.`,
+      `Milliseconds from add to the acknowledgement, at random moments and two mean rates, with batches sent after ${FLUSH_EVERY} ms (\`flushEvery: ${FLUSH_EVERY}\`, and the same option of each peer). The peers run at the same time, as none of them is busy. The histogram shows the Batcher, with one column for every 10 ms from 0.`,
     tables: [
       { columns: ["", "samples", "p50", "p99", "max"], rows },
       { columns: ["Batcher", "0 ms, 10 ms, …"], rows: histograms },
     ],
     reading: [
-      `Ours: ${ours.join(", ")}.`,
-      `A metric that is alone waits the whole ${FLUSH_EVERY} ms for company; among others, the rest of the first one's ${FLUSH_EVERY} ms. What goes beyond is the request.`,
+      `The Batcher: ${ours.join(", ")}.`,
+      `The first metric of a batch waits the full ${FLUSH_EVERY} ms, and those that join it wait for what is left of them. The request takes the rest.`,
     ],
   };
 }

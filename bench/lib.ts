@@ -1,14 +1,14 @@
-// What the sections share: child processes, the sink, medians and tables.
+// What the sections share: child processes, the sink, spreads and ratios.
 
-/** What a section hands back to `main.ts`. */
+/** What a section returns to `main.ts`. */
 export interface Section {
   readonly title: string;
-  /** What was measured and how, in a paragraph. */
+  /** What the section measures and how, in a paragraph. */
   readonly method: string;
   readonly tables: readonly Table[];
-  /** What the numbers say, the unwelcome included. */
+  /** What the numbers say, the unwelcome ones included. */
   readonly reading: readonly string[];
-  /** A group of bars for the chart of the README. */
+  /** A group of bars for the chart in the README. */
   readonly bars?: BarGroup;
 }
 
@@ -75,12 +75,29 @@ export function fmtSpread({ median, min, max }: Spread): string {
   return `${fmt(median)} (${fmt(min)}–${fmt(max)})`;
 }
 
-/** `met` or `missed`, for a target that must not be exceeded. */
-export function verdict(value: number, target: number): string {
-  return value <= target ? "met" : "missed";
+/** How a figure compares with the most it may be: `target 85: met`. */
+export function atMost(target: number, value: number): string {
+  return `target ${target}: ${value <= target ? "met" : "missed"}`;
 }
 
-/** Runs `measure` for every variant, round by round, so that noise meets all alike. */
+/** How a figure compares with the least it must be: `target 0.7: met`. */
+export function atLeast(target: number, value: number): string {
+  return `target ${target}: ${value >= target ? "met" : "missed"}`;
+}
+
+/**
+ * The ratio of two variants, round by round. Each pair ran one soon after the other,
+ * so a machine that slows down halfway through changes both figures of a pair and
+ * hardly their ratio.
+ */
+export function ratio(
+  values: readonly number[],
+  bases: readonly number[],
+): Spread {
+  return spread(values.map((value, round) => value / (bases[round] ?? NaN)));
+}
+
+/** Runs every variant once per round, so that noise affects all of them alike. */
 export async function interleave<V extends string, R>(
   variants: readonly V[],
   rounds: number,
@@ -90,7 +107,8 @@ export async function interleave<V extends string, R>(
     variants.map((variant) => [variant, [] as R[]]),
   ) as Record<V, R[]>;
   for (let round = 0; round < rounds; round++) {
-    // Turned round, as what runs before may warm or slow what runs next.
+    // Every other round runs backwards, as what runs first may warm up or slow down
+    // what runs next.
     const order = round % 2 === 0 ? variants : variants.toReversed();
     for (const variant of order) {
       results[variant].push(await measure(variant));
@@ -100,8 +118,8 @@ export async function interleave<V extends string, R>(
 }
 
 /**
- * Runs a module of this folder in a process of its own, so that heaps and compiled
- * code do not mix, and reads the line of JSON that it ends with.
+ * Runs a module of this folder in its own process, so that variants share neither a
+ * heap nor compiled code, and parses the line of JSON that it prints last.
  */
 export async function child<R>(
   module: string,
@@ -117,12 +135,12 @@ export async function child<R>(
   return JSON.parse(text.slice(text.lastIndexOf("\n") + 1));
 }
 
-/** The other side of `child`. */
+/** The other end of `child`. */
 export async function answer<I, R>(
   measure: (input: I) => Promise<R>,
 ): Promise<never> {
   console.log(JSON.stringify(await measure(JSON.parse(Deno.args[0] ?? "{}"))));
-  // A peer's timers must not keep the process.
+  // A peer's timers must not keep the process alive.
   Deno.exit(0);
 }
 
@@ -137,7 +155,7 @@ export interface Counts {
   readonly bytes: number;
 }
 
-/** The server of `sink.ts`, as a process of its own. */
+/** The server of `sink.ts`, in its own process. */
 export class Sink implements AsyncDisposable {
   readonly address: SinkAddress;
   readonly url: string;
@@ -179,7 +197,7 @@ export class Sink implements AsyncDisposable {
   }
 }
 
-/** The most memory that a process has had resident, in MB; NaN where there is no /proc. */
+/** A process's peak resident memory, in MB; NaN where there is no /proc. */
 export function peakRss(pid: number | "self" = "self"): number {
   try {
     const status = Deno.readTextFileSync(`/proc/${pid}/status`);
@@ -189,7 +207,7 @@ export function peakRss(pid: number | "self" = "self"): number {
   }
 }
 
-/** The commit that is measured, and whether src/ differs from it. */
+/** The commit that the benchmarks measure, and whether src/ differs from it. */
 export async function revision(): Promise<string> {
   const git = async (...args: string[]) => {
     const cwd = new URL("..", import.meta.url).pathname;
@@ -211,14 +229,14 @@ export async function revision(): Promise<string> {
   }
 }
 
-/** What an external command says of itself, or `undefined` if it is not there. */
+/** The version that an external command prints, or `undefined` if it is absent. */
 export async function versionOf(
   command: string,
 ): Promise<string | undefined> {
   try {
     const { stdout } = await new Deno.Command(command, { args: ["--version"] })
       .output();
-    // Up to the first number, as curl goes on with its libraries.
+    // Up to the first number, as curl goes on to list its libraries.
     return /^.*?\d\S*/.exec(new TextDecoder().decode(stdout))?.[0] ?? command;
   } catch {
     return undefined;

@@ -1,9 +1,9 @@
-// Runs the benchmarks, prints their tables and writes RESULTS.md and
-// throughput.svg beside this file:
+// Runs the benchmarks, prints their tables and writes RESULTS.md and throughput.svg
+// beside this file:
 //
-//     deno task bench                 everything, some ten minutes
-//     deno task bench add all_in      some sections; writes nothing
-//     deno task bench --quick         a tenth of the work; writes nothing
+//     deno task bench                 everything, in about ten minutes
+//     deno task bench add all_in      some sections; writes no files
+//     deno task bench --quick         a tenth of the work; writes no files
 //     deno task bench --rounds=3
 
 import { chart } from "./chart.ts";
@@ -19,7 +19,6 @@ const SECTIONS = [
   "memory",
   "startup",
   "latency",
-  "ideas",
 ];
 
 const flags = Deno.args.filter((arg) => arg.startsWith("--"));
@@ -62,7 +61,7 @@ if (named.length === 0 && !quick) {
   const write = async (name: string, text: string) => {
     const file = new URL(name, import.meta.url);
     await Deno.writeTextFile(file, text);
-    // As `deno task check` wants it.
+    // `deno task check` wants it formatted.
     await new Deno.Command(Deno.execPath(), {
       args: ["fmt", "--quiet", file.pathname],
     }).output();
@@ -114,17 +113,19 @@ Written by \`deno task bench\` on ${
 - Machine: ${navigator.hardwareConcurrency} cores of ${cpu}, ${
     memory.toFixed(0)
   } GiB, ${Deno.build.os} ${Deno.osRelease()}; load average at the end ${load}.
-- Runtime: Deno ${Deno.version.deno}, V8 ${Deno.version.v8}. Peers, under Deno too: ${
+- Runtime: Deno ${Deno.version.deno}, V8 ${Deno.version.v8}. Peers, also under Deno: ${
     PACKAGES.join(", ")
   }. Tools: ${tools.join("; ")}.
-- Everything is sent to the same local sink (\`sink.ts\`), a process of its own that reads, counts and
-  answers. Each figure is the median of ${rounds} rounds (at most 3 in (c), the second tables of (d) and (f), and the
-  ideas; ${
+- All clients send to the same local sink (\`sink.ts\`), which runs in its own process: it reads, counts and
+  answers. Each figure is the median of ${rounds} rounds (at most 3 in (c), (f) and the second table of (d); ${
     4 * rounds
-  } in (g); one run in the first table of (f) and in (h)) with the lowest and the highest in brackets; the
-  variants of a section take turns within a round, each in a fresh process.
-- To reproduce: \`deno task bench\`, or \`deno task bench add cli\` for some sections. It needs npm for
-  the peers, and jq, curl and split for the pipe that one would write by hand.
+  } in (g);
+  one run in (h)), with the lowest and the highest in brackets. The variants of a section take turns within a
+  round, each in a fresh process. A ratio is the median of the rounds' own ratios, and not the ratio of two
+  medians: what slows the machine down for a while hits both figures of a round.
+- To reproduce: \`deno task bench\`, or \`deno task bench add cli\` for some sections. It needs npm for the
+  peers, and jq, curl and split for the pipe that one would write by hand.
+- Why the code on the hot path is what it is: [docs/decisions](../docs/decisions/).
 `;
 }
 

@@ -1,34 +1,41 @@
-// What is compared: this package, the libraries one would take instead, and what
-// one would write oneself, all behind one small interface. A process uses one of
-// them, so that the interface costs nothing: the compiler sees a single shape.
+// What the benchmarks compare: this package, the libraries one would use instead,
+// and the loop one would write oneself, all behind one small interface. A process
+// uses only one of them, so the interface costs nothing: the compiler sees one shape.
 //
-// Each peer is used as its documentation says, with batches of 1000 where that can
-// be set and everything else left as it comes, except what an option asks for.
+// Each peer is used as its documentation says, with batches of 1000 where it lets us
+// set that and its own defaults elsewhere, except where an option says otherwise.
 
-import { Batcher, fetchTransport, type Metric } from "../mod.ts";
+import {
+  Batcher,
+  fetchTransport,
+  type Metric,
+  type Transport,
+} from "../mod.ts";
 import type { SinkAddress } from "./lib.ts";
 
 export interface Peer {
   /** Takes sample `i`. */
   readonly add: (i: number) => unknown;
-  /** What a producer awaits after every 1000th sample to lose nothing. */
+  /** What a producer awaits after every 1000th sample so as to lose nothing. */
   readonly pace: () => unknown;
-  /** What a producer awaits before every sample, where there is such a thing. */
+  /** What a producer can await before every sample, where the peer has such a thing. */
   readonly ready?: () => Promise<void>;
-  /** Resolves when everything is delivered or given up. */
+  /** Resolves once everything is delivered or given up. */
   readonly drain: () => Promise<unknown>;
 }
 
 export interface PeerOptions {
   readonly sink: SinkAddress;
   readonly labels: LabelKind;
-  /** How many samples may wait; by default what the peer sets itself. */
+  /** How many samples may wait; the peer's own default if absent. */
   readonly room?: number;
-  /** Deliver nowhere: only taking samples is measured. */
+  /** Deliver nowhere, to measure only what taking samples costs. */
   readonly nowhere?: boolean;
-  /** The longest a sample waits for company, in ms; by default the peer's own. */
+  /** Encode batches all the same, where the peer does that while it takes samples. */
+  readonly encode?: boolean;
+  /** How long a sample waits for others, in ms; the peer's own default if absent. */
   readonly wait?: number;
-  /** Gets the number of samples of each batch that was acknowledged, in order. */
+  /** Called with the number of samples in each acknowledged batch, in order. */
   readonly onAck?: (n: number) => void;
 }
 
@@ -63,15 +70,17 @@ function metricOf(i: number, kind: LabelKind): Metric {
 const resolved = () => Promise.resolve();
 
 function tinyobs(options: PeerOptions): Peer {
-  const { sink, labels, room, nowhere, wait, onAck } = options;
+  const { sink, labels, room, nowhere, encode, wait, onAck } = options;
   const http = fetchTransport(`http://127.0.0.1:${sink.http}/v1/ingest`);
-  const transport = nowhere
-    ? { send: resolved }
+  const { rules } = http;
+  const transport: Transport<Metric> = nowhere
+    ? encode ? { ...http, send: resolved } : { rules, send: resolved }
     : onAck === undefined
     ? http
     : {
-      send: (batch: readonly Metric[], o: { signal: AbortSignal }) =>
-        http.send(batch, o).then(() => onAck(batch.length)),
+      ...http,
+      send: (batch, signals) =>
+        http.send(batch, signals).then(() => onAck(batch.length)),
     };
   const batcher = new Batcher(transport, {
     maxBatchSize: BATCH,
@@ -87,7 +96,7 @@ function tinyobs(options: PeerOptions): Peer {
   };
 }
 
-/** Nothing but an array. */
+/** Just an array. */
 function array({ labels }: PeerOptions): Peer {
   let items: Metric[] = [];
   const drain = () => {
@@ -97,7 +106,7 @@ function array({ labels }: PeerOptions): Peer {
   return { add: (i) => items.push(metricOf(i, labels)), pace: drain, drain };
 }
 
-/** What one writes first: an array, JSON.stringify and fetch, a batch at a time. */
+/** The first thing one would write: an array, JSON.stringify and fetch, batch by batch. */
 function naive({ sink, labels }: PeerOptions): Peer {
   let items: Metric[] = [];
   const post = async (metrics: Metric[]) => {
@@ -126,7 +135,7 @@ function naive({ sink, labels }: PeerOptions): Peer {
   };
 }
 
-/** The least that any client can do: the same body again and again, four at a time. */
+/** The least that any client can do: send one body again and again, four at a time. */
 function floor({ sink, labels }: PeerOptions): Peer {
   const body = JSON.stringify({
     metrics: Array.from({ length: BATCH }, (_, i) => ({
@@ -199,7 +208,7 @@ async function openTelemetry(
   };
 }
 
-/** Only the queue of OpenTelemetry's processor, with one record made beforehand. */
+/** Just the queue of OpenTelemetry's processor, with one record made beforehand. */
 async function onEmit({ room }: PeerOptions): Promise<Peer> {
   const { BatchLogRecordProcessor, LoggerProvider, InMemoryLogRecordExporter } =
     await import("npm:@opentelemetry/sdk-logs@3.1.1");
@@ -232,7 +241,7 @@ async function influx(
     "npm:@influxdata/influxdb-client@1.35.0"
   );
   const { sink, points, room, wait, onAck } = options;
-  // Its flush does not wait for batches that are on their way already.
+  // Its flush does not wait for batches that are already on their way.
   let outstanding = 0;
   let wake = () => {};
   const atMost = async (n: number) => {
@@ -300,7 +309,7 @@ async function posthog(options: PeerOptions): Promise<Peer> {
           : { value: i, ...labelsOf(i) },
       }),
     pace: () => client.flush(),
-    // The documentation's word for the end of a program; it flushes several times.
+    // What the documentation says to call at the end; it flushes several times.
     drain: () => room === undefined ? client.shutdown() : client.flush(),
   };
 }
@@ -310,7 +319,7 @@ async function hotShots({ sink, labels }: PeerOptions): Promise<Peer> {
   const client = new StatsD({
     host: "127.0.0.1",
     port: sink.udp,
-    // What fits into one packet of an Ethernet.
+    // What fits into one Ethernet packet.
     maxBufferSize: 1400,
   });
   const flush = () =>

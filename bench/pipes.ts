@@ -1,4 +1,4 @@
-// What the command line is compared to: pipes of a few lines.
+// What the benchmarks compare the command line to: pipes of a few lines of code.
 //
 //     deno run -A bench/pipes.ts forward|parse URL < FILE
 
@@ -23,7 +23,7 @@ async function send(body: string): Promise<void> {
   sends.add(sending);
 }
 
-/** Forwards the text of the lines as it is: the least that there is to do. */
+/** Forwards the text of the lines as it is: the least that any pipe has to do. */
 async function forward(text: string): Promise<string> {
   for (;;) {
     let end = -1;
@@ -38,7 +38,7 @@ async function forward(text: string): Promise<string> {
 
 let metrics: unknown[] = [];
 
-/** Parses each line and writes it anew: what one would write first. */
+/** Parses each line and stringifies the batch: the first thing one would write. */
 async function parse(text: string): Promise<string> {
   const lines = text.split("\n");
   const rest = lines.pop() ?? "";

@@ -1,10 +1,10 @@
-// The server that every benchmark sends to, as a process of its own: it reads,
-// counts and answers, and stores nothing.
+// The server that every benchmark sends to, in its own process: it reads, counts and
+// answers, and stores nothing.
 //
 //     deno run -A --unstable-net bench/sink.ts     prints {"http":PORT,"udp":PORT}
 //
 //     GET  /counts                  {"items":N,"requests":N,"bytes":N}
-//     POST /reset?delay=MS          zeroes them; every answer takes MS from now on
+//     POST /reset?delay=MS          sets them to zero; from now on, answers take MS
 
 import { gunzipSync } from "node:zlib";
 
@@ -16,7 +16,7 @@ let delay = 0;
 const needle = (text: string) => new TextEncoder().encode(text);
 const LINE = needle("\n");
 
-/** What each wire format holds exactly once per item, in this folder's inputs. */
+/** What each wire format contains exactly once per item, in this folder's inputs. */
 const MARKS: Record<string, Uint8Array> = {
   "/v1/ingest": needle('"value"'),
   "/api/v2/write": LINE,
@@ -27,9 +27,9 @@ const MARKS: Record<string, Uint8Array> = {
 const SLACK = 4;
 
 /**
- * How often `mark` stands in `body`. It looks first where the last distance points,
+ * How often `mark` occurs in `body`. It first looks where the last distance points,
  * as reading every byte would make the sink slower than its clients. Among items of
- * very different lengths that may count too few, never too many.
+ * very different lengths it may count too few, but never too many.
  */
 function countMarks(body: Uint8Array, mark: Uint8Array): number {
   let n = 0;
