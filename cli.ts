@@ -11,8 +11,8 @@
  * @module
  */
 
-import { run } from "./src/cli/run.ts";
 import { denoIo } from "./src/cli/deno_io.ts";
+import { main } from "./src/cli/main.ts";
 
 // An exit, as a read of stdin that is still pending would keep the process alive.
-if (import.meta.main) Deno.exit(await run(Deno.args, denoIo));
+if (import.meta.main) Deno.exit(await main(Deno.args, denoIo));

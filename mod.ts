@@ -25,26 +25,25 @@ export {
   type RefusedStats,
   type StopOptions,
 } from "./src/batcher/batcher.ts";
-export {
-  fetchTransport,
-  type FetchTransportOptions,
-} from "./src/transports/tinyobs.ts";
+export type { Batch } from "./src/core/batch.ts";
 export type { Logger } from "./src/core/logger.ts";
+export type { Metric, MetricRules, MetricType } from "./src/core/metric.ts";
 export {
-  checkMetric,
-  type Metric,
-  type MetricType,
-} from "./src/core/metric.ts";
+  SendError,
+  type SendErrorCode,
+  type SendErrorKind,
+  type SendErrorOptions,
+} from "./src/core/send_error.ts";
+export type { SendOptions, Transport } from "./src/core/transport.ts";
 export { withQuarantine } from "./src/delivery/quarantine.ts";
 export {
   type RetryEvent,
   type RetryOptions,
   withRetry,
 } from "./src/delivery/retry.ts";
+export type { HttpOptions } from "./src/transports/http/http_transport.ts";
 export {
-  SendError,
-  type SendErrorKind,
-  type SendErrorOptions,
-  type SendOptions,
-  type Transport,
-} from "./src/core/transport.ts";
+  fetchTransport,
+  type FetchTransportOptions,
+} from "./src/transports/tinyobs.ts";
+export { checkMetric } from "./src/transports/tinyobs_rules.ts";

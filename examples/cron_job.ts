@@ -3,12 +3,7 @@
 //
 //     deno run --allow-net --allow-env --allow-read examples/cron_job.ts FOLDER
 
-import {
-  Batcher,
-  fetchTransport,
-  withQuarantine,
-  withRetry,
-} from "@tinyobs/batch";
+import { Batcher, fetchTransport } from "@tinyobs/batch";
 
 const endpoint = Deno.env.get("TINYOBS_ENDPOINT") ||
   "http://localhost:8080/v1/ingest";
@@ -16,11 +11,9 @@ const apiKey = Deno.env.get("TINYOBS_API_KEY") || undefined;
 const [folder = "."] = Deno.args;
 
 // Without start(): no timer is needed where stop() sends everything.
-const batcher = new Batcher(
-  withQuarantine(
-    withRetry(fetchTransport(endpoint, { apiKey }), { attempts: 3 }),
-  ),
-);
+const batcher = new Batcher(fetchTransport(endpoint, { apiKey }), {
+  retry: { attempts: 3 },
+});
 
 function gauge(name: string, value: number): void {
   batcher.add({ name, type: "gauge", value, labels: { job: "folder_size" } });

@@ -12,30 +12,24 @@ import {
 
 function fileTransport(path: string): Transport<Metric> {
   return {
+    maxInFlight: 1, // one after the other, or the lines of two batches could mix
     async send(batch, { signal }) {
-      const lines = batch.map((metric) => JSON.stringify(metric) + "\n");
+      let lines = "";
+      for (const metric of batch) lines += JSON.stringify(metric) + "\n";
       try {
-        await Deno.writeTextFile(path, lines.join(""), {
-          append: true,
-          signal,
-        });
+        await Deno.writeTextFile(path, lines, { append: true, signal });
       } catch (cause) {
         const message = `Cannot append to ${path}: ${(cause as Error).message}`;
         // "refused", as neither a retry nor a smaller batch helps.
-        throw new SendError(message, {
-          kind: "refused",
-          undelivered: batch,
-          cause,
-        });
+        throw new SendError(message, { kind: "refused", cause });
       }
     },
   };
 }
 
 const [path = "metrics.ndjson"] = Deno.args;
-const batcher = new Batcher(fileTransport(path), {
-  maxInFlight: 1, // one after the other, or the lines of two batches could mix
-});
+const batcher = new Batcher(fileTransport(path));
+batcher.start();
 for (let i = 0; i < 2500; i++) {
   batcher.add({ name: "demo_value", type: "gauge", value: Math.sin(i / 100) });
 }

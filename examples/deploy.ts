@@ -7,12 +7,7 @@
 // Nothing else waits for work that goes on after a response. So metrics leave after a second at
 // the latest, and SIGINT sends what is left.
 
-import {
-  Batcher,
-  fetchTransport,
-  withQuarantine,
-  withRetry,
-} from "@tinyobs/batch";
+import { Batcher, fetchTransport } from "@tinyobs/batch";
 
 // Environment variables that are set to "" count as not set.
 const endpoint = Deno.env.get("TINYOBS_ENDPOINT") ||
@@ -21,18 +16,13 @@ const apiKey = Deno.env.get("TINYOBS_API_KEY") || undefined;
 const port = Deno.env.get("PORT"); // Deploy chooses its own
 const flushEvery = Number(Deno.env.get("TINYOBS_FLUSH_EVERY") || 1000); // ms
 
-// Three attempts of a second each and waits of 250 and 500 ms at most: even a server that does
-// not answer is given up within the five seconds.
-const transport = withRetry(
+// One for all requests of the instance: batches form across them. Three attempts of a second
+// each, and waits of 250 and 500 ms at most: even a server that does not answer is given up
+// within the five seconds.
+const batcher = new Batcher(
   fetchTransport(endpoint, { apiKey, timeout: 1000 }),
-  {
-    attempts: 3,
-    baseDelay: 250,
-  },
+  { flushEvery, retry: { attempts: 3, baseDelay: 250 } },
 );
-
-// One for all requests of the instance: batches form across them.
-const batcher = new Batcher(withQuarantine(transport), { flushEvery });
 batcher.start();
 
 function answer(request: Request): Response {

@@ -5,12 +5,7 @@
 //     curl http://localhost:8000/users/7
 //     curl 'http://localhost:8080/v1/query?metric=http_requests_total'
 
-import {
-  Batcher,
-  fetchTransport,
-  withQuarantine,
-  withRetry,
-} from "@tinyobs/batch";
+import { Batcher, fetchTransport } from "@tinyobs/batch";
 
 const endpoint = Deno.env.get("TINYOBS_ENDPOINT") ||
   "http://localhost:8080/v1/ingest";
@@ -42,9 +37,7 @@ const ROUTES: Route[] = [
   },
 ];
 
-await using batcher = new Batcher(
-  withQuarantine(withRetry(fetchTransport(endpoint, { apiKey }))),
-);
+await using batcher = new Batcher(fetchTransport(endpoint, { apiKey }));
 batcher.start();
 
 /** Requests so far, by series: like Prometheus, TinyObs takes a counter's total. */

@@ -1,6 +1,10 @@
-// The command line as a process of its own, for tests.
+// The command line as a process of its own, and the world that it is given where it
+// runs in the test's process.
+
+import type { Input, Io, OutputFile, Sink, StopSignal } from "../src/cli/io.ts";
 
 const encoder = new TextEncoder();
+const decoder = new TextDecoder();
 
 /** What the command line is started with, besides its arguments. */
 export interface CliOptions {
@@ -173,4 +177,183 @@ export async function runCli(
 export function linesOf(text: string): string[] {
   const lines = text.split("\n");
   return lines.at(-1) === "" ? lines.slice(0, -1) : lines;
+}
+
+/** The world of a command line that runs in this process. */
+export class FakeIo implements Io {
+  readonly #chunks: Uint8Array[];
+  readonly #onRead: (left: number) => void;
+  #listener: ((signal: StopSignal) => void) | undefined;
+  output = "";
+  messages = "";
+  /** What the rejects file holds. */
+  rejects = "";
+  open = 0;
+
+  constructor(
+    chunks: Uint8Array[] = [],
+    onRead: (left: number) => void = () => {},
+  ) {
+    this.#chunks = chunks;
+    this.#onRead = onRead;
+  }
+
+  readonly stdin = {
+    isTerminal: () => false,
+    close() {},
+    read: (buffer: Uint8Array): Promise<number | null> => {
+      this.#onRead(this.#chunks.length);
+      const chunk = this.#chunks.shift();
+      if (chunk === undefined) return Promise.resolve(null);
+      const n = Math.min(chunk.length, buffer.length);
+      buffer.set(chunk.subarray(0, n));
+      if (n < chunk.length) this.#chunks.unshift(chunk.subarray(n));
+      return Promise.resolve(n);
+    },
+  };
+  stdout: Sink = {
+    write: (content: Uint8Array): Promise<number> => {
+      this.output += decoder.decode(content);
+      return Promise.resolve(content.length);
+    },
+  };
+  stderr: Io["stderr"] = {
+    isAnimated: () => false,
+    columns: () => 80,
+    writeSync: (content: Uint8Array): number => {
+      this.messages += decoder.decode(content);
+      return content.length;
+    },
+    write: (content: Uint8Array): Promise<number> =>
+      Promise.resolve(this.stderr.writeSync!(content)),
+  };
+
+  env(): undefined {}
+
+  peekEnv(): undefined {}
+
+  readTextFile(path: string): Promise<string> {
+    throw new Error(`Nobody reads ${path}`);
+  }
+
+  openInput(path: string): Promise<Input> {
+    throw new Error(`Nobody opens ${path}`);
+  }
+
+  missing(): [] {
+    return [];
+  }
+
+  openAppend(): Promise<OutputFile> {
+    this.open++;
+    const writeSync = (content: Uint8Array) => {
+      // A file may take less than it is given.
+      const n = Math.min(content.length, 1000);
+      this.rejects += decoder.decode(content.subarray(0, n));
+      return n;
+    };
+    return Promise.resolve({
+      isInput: false,
+      writeSync,
+      write: (content) => Promise.resolve(writeSync(content)),
+      close: () => void this.open--,
+    });
+  }
+
+  onSignal(callback: (signal: StopSignal) => void): () => void {
+    this.#listener = callback;
+    return () => this.#listener = undefined;
+  }
+
+  /** Whether it still listens to signals. */
+  get listens(): boolean {
+    return this.#listener !== undefined;
+  }
+
+  signal(signal: StopSignal): void {
+    this.#listener?.(signal);
+  }
+
+  exit(code: number): void {
+    throw new Error(`Nobody exits with ${code}`);
+  }
+}
+
+/** A log that keeps its lines. */
+export class FakeLog implements Log {
+  readonly lines: string[] = [];
+  readonly figures: (Figures | undefined)[] = [];
+
+  debug = (message: string, figures?: Figures): void =>
+    this.#add("debug", message, figures);
+  info = (message: string, figures?: Figures): void =>
+    this.#add("info", message, figures);
+  warn = (message: string, figures?: Figures): void =>
+    this.#add("warn", message, figures);
+  error = (message: string, figures?: Figures): void =>
+    this.#add("error", message, figures);
+
+  #add(level: string, message: string, figures: Figures | undefined): void {
+    this.lines.push(`${level} ${message}`);
+    this.figures.push(figures);
+  }
+
+  /** The lines since the last call. */
+  take(): string[] {
+    return this.lines.splice(0);
+  }
+}
+
+interface Alarm {
+  readonly at: number;
+  readonly callback: () => void;
+}
+
+/** Time that passes when the test says so, for timers and `performance.now`. */
+export class HandClock implements Disposable {
+  readonly #originals = {
+    setTimeout: globalThis.setTimeout,
+    clearTimeout: globalThis.clearTimeout,
+  };
+  readonly #alarms = new Map<number, Alarm>();
+  #now = 1_000_000;
+  #last = 0;
+
+  constructor() {
+    const set = (callback: () => void, delay = 0) => {
+      this.#alarms.set(++this.#last, { at: this.#now + delay, callback });
+      return this.#last;
+    };
+    globalThis.setTimeout = set as unknown as typeof setTimeout;
+    globalThis.clearTimeout =
+      ((id?: number) =>
+        void this.#alarms.delete(id ?? 0)) as typeof clearTimeout;
+    performance.now = () => this.#now;
+  }
+
+  /** Lets time pass, and the timers that are due then ring in their order. */
+  advance(ms: number): void {
+    const end = this.#now + ms;
+    for (;;) {
+      const [next] = [...this.#alarms].filter(([, { at }]) => at <= end)
+        .toSorted(([, a], [, b]) => a.at - b.at);
+      if (next === undefined) break;
+      const [id, { at, callback }] = next;
+      this.#alarms.delete(id);
+      this.#now = at;
+      callback();
+    }
+    this.#now = end;
+  }
+
+  /** How many timers run. */
+  get running(): number {
+    return this.#alarms.size;
+  }
+
+  [Symbol.dispose](): void {
+    Object.assign(globalThis, this.#originals);
+    // The one of the prototype is back.
+    Reflect.deleteProperty(performance, "now");
+  }
 }

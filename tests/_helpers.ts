@@ -1,7 +1,14 @@
 // What the tests of the library share: metrics, transports driven by hand or that
 // write down what they get, timers driven by hand, and child processes.
 
-import type { Logger, Metric, Transport } from "../mod.ts";
+import type {
+  Batch,
+  BatcherOptions,
+  Logger,
+  Metric,
+  SendOptions,
+  Transport,
+} from "../mod.ts";
 
 // Real ones, also while `HandTimers` has taken their place.
 const { setTimeout, clearTimeout } = globalThis;
@@ -34,8 +41,8 @@ export function metrics(start: number, end: number): Metric[] {
 }
 
 /** What tells metrics made by {@linkcode metric} apart. */
-export function values(batch: readonly Metric[]): number[] {
-  return batch.map(({ value }) => value);
+export function values(batch: Iterable<Metric>): number[] {
+  return Array.from(batch, ({ value }) => value);
 }
 
 /** The numbers from `start` to `end`, `end` not included. */
@@ -43,9 +50,15 @@ export function range(start: number, end: number): number[] {
   return Array.from({ length: end - start }, (_, i) => start + i);
 }
 
+/** For a Batcher that sends each batch once, as it is, and reports what happens. */
+export const bare = {
+  retry: false,
+  quarantine: false,
+} as const satisfies BatcherOptions;
+
 /** A send that has begun and ends when the test says so. */
-export interface HandSend {
-  readonly batch: readonly Metric[];
+export interface HandSend<T = Metric> {
+  readonly batch: readonly T[];
   readonly signal: AbortSignal;
   /** Delivers the batch. */
   resolve(): void;
@@ -54,21 +67,20 @@ export interface HandSend {
 }
 
 /** A transport whose sends end when the test says so, and never by themselves. */
-export class HandTransport implements Transport<Metric> {
+export class HandTransport<T = Metric> implements Transport<T> {
+  maxInFlight: number | undefined;
   /** Every send so far. */
-  readonly sends: HandSend[] = [];
+  readonly sends: HandSend<T>[] = [];
   /** How many sends are open, and how many were at most. */
   open = 0;
   maxOpen = 0;
   /** What is called inside `send`, before it returns. */
-  onSend: (batch: readonly Metric[]) => void = () => {};
+  onSend: (batch: readonly T[]) => void = () => {};
   #taken = 0;
   #waiting: (() => void)[] = [];
 
-  send(
-    batch: readonly Metric[],
-    { signal }: { signal: AbortSignal },
-  ): Promise<void> {
+  send(items: Batch<T>, { signal }: SendOptions): Promise<void> {
+    const batch = [...items];
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.maxOpen = Math.max(this.maxOpen, ++this.open);
     const end = () => this.open--;
@@ -80,7 +92,7 @@ export class HandTransport implements Transport<Metric> {
   }
 
   /** The next send, once there is one. */
-  async next(): Promise<HandSend> {
+  async next(): Promise<HandSend<T>> {
     const at = this.#taken++;
     while (this.sends.length <= at) {
       const woken = new Promise<void>((wake) => this.#waiting.push(wake));
@@ -89,7 +101,7 @@ export class HandTransport implements Transport<Metric> {
     return this.sends[at]!;
   }
 
-  /** How many metrics each send had. */
+  /** How many items each send had. */
   get sizes(): number[] {
     return this.sends.map(({ batch }) => batch.length);
   }
@@ -99,8 +111,8 @@ export class HandTransport implements Transport<Metric> {
 export class Recorder implements Transport<Metric> {
   readonly batches: (readonly Metric[])[] = [];
 
-  send(batch: readonly Metric[]): Promise<void> {
-    this.batches.push(batch);
+  send(batch: Batch<Metric>): Promise<void> {
+    this.batches.push([...batch]);
     return Promise.resolve();
   }
 

@@ -374,7 +374,7 @@ async function runChecks() {
         },
       ),
 
-    "a count that is too small and a page of HTML are no success": () =>
+    "a count that is too small is a failure, and so is a page of HTML": () =>
       withServer(
         ({ n }) =>
           n === 1 ? json(200, { count: 1 }) : {
@@ -398,7 +398,7 @@ async function runChecks() {
         () => ({ text: "x".repeat(8 * 1024 * 1024) }),
         async (server) => {
           const error = await failure(fetchTransport(server.url));
-          assert.match(error.message, /longer text/);
+          assert.match(error.message, /more text/);
         },
       ),
 

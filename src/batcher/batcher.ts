@@ -1,35 +1,42 @@
 // The Batcher: the engine for metrics, which are checked, copied and stamped on
-// their way in.
+// their way in, and delivered with retries and quarantine on their way out.
 
+import { ReleasableBatch } from "../core/batch.ts";
+import { checkDuration } from "../core/check.ts";
 import { Engine } from "../core/engine.ts";
 import type { Logger } from "../core/logger.ts";
 import {
   type AcceptedMetric,
   acceptMetric,
-  finishMetric,
+  finishMetrics,
   type Metric,
+  type MetricRules,
+  NO_RULES,
 } from "../core/metric.ts";
-import { show } from "../core/text.ts";
-import type { SendError, Transport } from "../core/transport.ts";
+import type { SendError } from "../core/send_error.ts";
+import type { Transport } from "../core/transport.ts";
+import { withQuarantine } from "../delivery/quarantine.ts";
+import { type RetryOptions, withRetry } from "../delivery/retry.ts";
+import { hasLayer } from "../delivery/wrap.ts";
 
 /** Options for {@linkcode Batcher}. */
 export interface BatcherOptions {
   /**
-   * How many metrics a batch holds at most; reaching it sends the batch. A
-   * positive integer.
+   * The most metrics a batch holds; reaching it sends the batch. A positive
+   * integer.
    *
    * @default {1000}
    */
   readonly maxBatchSize?: number | undefined;
   /**
-   * How long the first metric of a batch waits for company, in milliseconds: more
+   * How long the first metric of a batch waits for others, in milliseconds: more
    * than 0, at most 2147483647. Needs {@linkcode Batcher.start}.
    *
    * @default {5000}
    */
   readonly flushEvery?: number | undefined;
   /**
-   * How many metrics may wait to be sent, those in flight not counted. When as
+   * How many metrics may wait to be sent, not counting those in flight. When that
    * many do, {@linkcode Batcher.add} returns `false` and {@linkcode Batcher.ready}
    * waits. A positive integer.
    *
@@ -38,11 +45,27 @@ export interface BatcherOptions {
    */
   readonly maxBuffered?: number | undefined;
   /**
-   * How many batches may be in flight at the same time. A positive integer.
+   * How many batches may be in flight at the same time. A positive integer. Where
+   * the transport bears fewer, that holds.
    *
    * @default {4}
    */
   readonly maxInFlight?: number | undefined;
+  /**
+   * How to retry after a transient failure, or `false` for not at all. A transport
+   * that is wrapped in {@linkcode withRetry} already is left as it is.
+   *
+   * @default {{}} the defaults of {@linkcode withRetry}
+   */
+  readonly retry?: false | RetryOptions<Metric> | undefined;
+  /**
+   * Whether to find the metrics for which a server rejects a batch, and to deliver
+   * the others; see {@linkcode withQuarantine}. A transport that is wrapped in it
+   * already is left as it is.
+   *
+   * @default {true}
+   */
+  readonly quarantine?: boolean | undefined;
   /**
    * Where to say what happened: `console`, or a logger of `@std/log`, LogTape or
    * pino.
@@ -72,19 +95,23 @@ export interface StopOptions {
   readonly timeout?: number | undefined;
 }
 
-/** What became of the metrics that were outstanding when a flush began. */
+/**
+ * What became of the metrics that were outstanding when a flush began. Where every
+ * send was busy, what was added a little later may share their batch; if only a
+ * part of such a batch fails, the failures count as the earlier ones first.
+ */
 export interface FlushReport {
   /** How many were delivered. */
   readonly sent: number;
   /** How many were not. */
   readonly failed: number;
-  /** Why, one per batch that failed or partly failed. */
+  /** Why: one for each batch that failed or partly failed, the first 1000. */
   readonly errors: readonly SendError<Metric>[];
 }
 
 /** How many metrics a {@linkcode Batcher} did not accept, by reason. */
 export interface RefusedStats {
-  /** Not metrics that the server takes. */
+  /** They are not metrics, or break a limit of the transport. */
   readonly invalid: number;
   /** Added while `maxBuffered` metrics were waiting. */
   readonly full: number;
@@ -159,21 +186,37 @@ export interface BatcherStats {
  */
 export class Batcher implements AsyncDisposable {
   readonly #engine: Engine<AcceptedMetric, Metric>;
+  readonly #rules: MetricRules;
+  /** The nanosecond of each stamp, in the batch that is being filled. */
+  #nanos: number[] = [];
   #added = 0;
   #invalid = 0;
   #full = 0;
   #stopped = 0;
 
   /**
-   * Makes a Batcher that sends through `transport`.
+   * Makes a Batcher that sends through `transport`, with retries and quarantine
+   * unless the options say otherwise.
    *
    * @param transport Delivers the batches.
-   * @param options Limits, logger and callback.
+   * @param options Limits, retries, logger and callback.
    * @throws {RangeError} If an option is out of its bounds.
    * @throws {TypeError} If `transport` has no `send`.
    */
   constructor(transport: Transport<Metric>, options: BatcherOptions = {}) {
-    this.#engine = new Engine("Batcher", transport, finishAll, options);
+    const { maxBatchSize, flushEvery, maxBuffered, maxInFlight } = options;
+    const { logger, onFailure } = options;
+    this.#rules = transport?.rules ?? NO_RULES;
+    this.#engine = new Engine(deliver(transport, options), {
+      noun: { engine: "Batcher", item: "metric", items: "metrics" },
+      seal: (metrics) => this.#seal(metrics),
+      maxBatchSize,
+      flushEvery,
+      maxBuffered,
+      maxInFlight,
+      logger,
+      onFailure,
+    });
   }
 
   /**
@@ -213,12 +256,14 @@ export class Batcher implements AsyncDisposable {
       );
       return false;
     }
-    const accepted = acceptMetric(metric);
+    const accepted = acceptMetric(metric, this.#rules);
     if (typeof accepted === "string") {
       this.#invalid++;
       engine.refuse(() => `Cannot add metric: ${accepted}`);
       return false;
     }
+    const { timestamp } = accepted;
+    this.#nanos.push(typeof timestamp === "string" ? 0 : timestamp.take());
     this.#added++;
     engine.push(accepted);
     return true;
@@ -226,8 +271,8 @@ export class Batcher implements AsyncDisposable {
 
   /**
    * Sends everything that was added before the call, without waiting for a batch
-   * to fill or the timer. Each call ends a batch: flush where something is over, and
-   * not after each metric.
+   * to fill or for the timer. Each call ends a batch if a send is free, so flush
+   * where something is over and not after each metric.
    *
    * @returns What became of it, once all of it is sent or given up; sends that
    * were in flight already and retries included. Never rejects.
@@ -238,7 +283,7 @@ export class Batcher implements AsyncDisposable {
 
   /**
    * Sends what is left and ends: from now on {@linkcode Batcher.add} returns
-   * `false`. When the time is over, sends in flight are aborted and what is left
+   * `false`. When the time is up, sends in flight are aborted, and what is left
    * counts as failed and is handed to `onFailure`.
    *
    * Stopping again is fine and gives the same report; the earliest deadline holds.
@@ -250,14 +295,8 @@ export class Batcher implements AsyncDisposable {
    */
   stop(options: StopOptions = {}): Promise<FlushReport> {
     const { timeout } = options;
-    if (
-      timeout !== undefined && !(typeof timeout === "number" && timeout >= 0)
-    ) {
-      throw new RangeError(
-        `Cannot stop Batcher as 'timeout' must be 0 or more milliseconds: current value is ${
-          show(timeout)
-        }`,
-      );
+    if (timeout !== undefined) {
+      checkDuration("stop Batcher", "timeout", timeout);
     }
     return this.#engine.stop(timeout);
   }
@@ -265,8 +304,8 @@ export class Batcher implements AsyncDisposable {
   /**
    * Resolves when a metric can be added: at once if there is room, else when
    * there is, or when the Batcher is stopped (see `maxBuffered`). Never rejects.
-   * Wait first, add then: among several producers that wait, another may have
-   * taken the room.
+   * Wait first, then add at once: producers are let through in the order in which
+   * they came, as many as there is room for.
    *
    * @returns A promise for room.
    */
@@ -304,8 +343,27 @@ export class Batcher implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
   }
+
+  #seal(metrics: AcceptedMetric[]): ReleasableBatch<Metric> {
+    const nanos = this.#nanos;
+    this.#nanos = [];
+    return new ReleasableBatch(finishMetrics(metrics, nanos));
+  }
 }
 
-function finishAll(items: AcceptedMetric[]): Metric[] {
-  return items.map(finishMetric);
+/** The transport with what the options leave on and it does not have yet. */
+function deliver(
+  transport: Transport<Metric>,
+  { retry = {}, quarantine = true }: BatcherOptions,
+): Transport<Metric> {
+  // What is not a transport is the engine's to refuse.
+  if (typeof transport?.send !== "function") return transport;
+  let delivering = transport;
+  if (retry !== false && !hasLayer(delivering, "retry")) {
+    delivering = withRetry(delivering, retry);
+  }
+  if (quarantine && !hasLayer(delivering, "quarantine")) {
+    delivering = withQuarantine(delivering);
+  }
+  return delivering;
 }

@@ -1,22 +1,34 @@
 // The command line's world, as Deno has it.
 
+import { gunzip } from "./gunzip.ts";
 import {
-  type InputFile,
   type Io,
+  type OutputFile,
   STOP_SIGNALS,
   type StopSignal,
 } from "./io.ts";
+import { isPipedIn, isSameFile } from "./same_file.ts";
 
 /** Streams, files, environment and signals of this process. */
 export const denoIo: Io = {
-  stdin: Deno.stdin,
-  stdout: Deno.stdout,
+  stdin: {
+    read: (buffer) => Deno.stdin.read(buffer),
+    isTerminal: () => Deno.stdin.isTerminal(),
+    // It came with the process, and goes with it.
+    close() {},
+  },
+  stdout: { write: (bytes) => Deno.stdout.write(bytes) },
   stderr: {
-    writeSync: (bytes) => Deno.stderr.writeSync(bytes),
-    isAnimated: () => Deno.stderr.isTerminal() && !Deno.noColor && !isDumb(),
+    ...(isFile("/dev/stderr")
+      ? { writeSync: (bytes: Uint8Array) => Deno.stderr.writeSync(bytes) }
+      : {}),
+    write: (bytes) => Deno.stderr.write(bytes),
+    isAnimated: () =>
+      Deno.stderr.isTerminal() && !Deno.noColor && peekEnv("TERM") !== "dumb",
     columns: () => Deno.consoleSize().columns,
   },
   env: (name) => Deno.env.get(name),
+  peekEnv,
   readTextFile: (path) => Deno.readTextFile(path),
   async openInput(path) {
     const file = await Deno.open(path);
@@ -35,26 +47,9 @@ export const denoIo: Io = {
       },
       close: () => file.close(),
     };
-    return path.endsWith(".gz") ? await gunzip(plain) : plain;
+    return path.endsWith(".gz") ? gunzip(plain) : plain;
   },
-  async openAppend(path, inputs) {
-    // Deno's own API asks for the permission to read before it tells whether two
-    // open files are the same. Loaded only here, as it takes 25 ms.
-    const { closeSync, fstatSync, openSync, statSync, writeSync } =
-      await import("node:fs");
-    const file = openSync(path, "a");
-    const output = fstatSync(file);
-    // What an earlier run could not finish must not run into a line of this one.
-    if (output.size > 0 && !endsWithLineFeed(path)) writeSync(file, LINE_FEED);
-    return {
-      isInput: output.isFile() &&
-        [fstatSync(0), ...inputs.map((input) => statSync(input))].some((
-          input,
-        ) => input.ino === output.ino && input.dev === output.dev),
-      writeSync: (bytes) => writeSync(file, bytes),
-      close: () => closeSync(file),
-    };
-  },
+  openAppend,
   missing(needs) {
     const mayAsk = Deno.stdin.isTerminal() && Deno.stderr.isTerminal();
     return needs.filter((need) => {
@@ -63,16 +58,81 @@ export const denoIo: Io = {
     });
   },
   onSignal(callback) {
-    const listeners = Object.keys(STOP_SIGNALS).map((name) => {
-      const signal = name as StopSignal;
-      const listener = () => callback(signal);
-      Deno.addSignalListener(signal, listener);
-      return () => Deno.removeSignalListener(signal, listener);
-    });
-    return () => listeners.forEach((forget) => forget());
+    const ignored = readIgnoredSignals();
+    const forget: (() => void)[] = [];
+    for (const name of Object.keys(STOP_SIGNALS) as StopSignal[]) {
+      if (ignored.has(name)) continue;
+      const listener = () => callback(name);
+      try {
+        Deno.addSignalListener(name, listener);
+      } catch {
+        // Windows has not all of them.
+        continue;
+      }
+      forget.push(() => Deno.removeSignalListener(name, listener));
+    }
+    return () => forget.forEach((forget) => forget());
   },
   exit: (code) => Deno.exit(code),
 };
+
+function peekEnv(variable: string): string | undefined {
+  const { state } = Deno.permissions.querySync({ name: "env", variable });
+  return state === "granted" ? Deno.env.get(variable) : undefined;
+}
+
+/**
+ * Opens a file to append to. One that is no file on disk is written to in the
+ * background, and a named pipe opened there as well: that waits for its reader.
+ */
+async function openAppend(
+  path: string,
+  inputs: readonly string[],
+): Promise<OutputFile> {
+  // Deno's own API asks for the permission to read before it tells whether two open
+  // files are the same. Loaded only here, as it takes 40 ms.
+  const { closeSync, constants, fstatSync, openSync, statSync, writeSync } =
+    await import("node:fs");
+  const { O_APPEND, O_CREAT, O_NONBLOCK = 0, O_WRONLY } = constants;
+  let file: number;
+  try {
+    file = openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK);
+  } catch (error) {
+    // A named pipe that nobody reads, or a device that is not there.
+    if ((error as { code?: string }).code !== "ENXIO") throw error;
+    return { ...writeInBackground(path), isInput: false };
+  }
+  const output = fstatSync(file);
+  const isInput = (output.isFile() || output.isFIFO()) &&
+    ([fstatSync(0), ...inputs.map((input) => statSync(input))]
+      .some((input) => isSameFile(input, output)) ||
+      (isAllAllowed() && isPipedIn(output)));
+  if (!output.isFile()) {
+    const opened = writeInBackground(path);
+    // Not before it is open again, as its reader would see an end.
+    opened.ready.finally(() => closeSync(file)).catch(() => {});
+    return { ...opened, isInput };
+  }
+  // What an earlier run could not finish must not run into a line of this one.
+  if (output.size > 0 && !endsWithLineFeed(path)) writeSync(file, LINE_FEED);
+  return {
+    isInput,
+    writeSync: (bytes) => writeSync(file, bytes),
+    write: (bytes) => Promise.resolve(writeSync(file, bytes)),
+    close: () => closeSync(file),
+  };
+}
+
+function writeInBackground(path: string) {
+  const ready = Deno.open(path, { append: true });
+  // The first write tells.
+  ready.catch(() => {});
+  return {
+    ready,
+    write: async (bytes: Uint8Array) => await (await ready).write(bytes),
+    close: () => void ready.then((file) => file.close(), () => {}),
+  };
+}
 
 const LINE_FEED = new Uint8Array([0x0a]);
 
@@ -85,59 +145,46 @@ function endsWithLineFeed(path: string): boolean {
   file.seekSync(-1, Deno.SeekMode.End);
   const byte = new Uint8Array(1);
   file.readSync(byte);
-  return byte[0] === 0x0a;
+  return byte[0] === LINE_FEED[0];
 }
 
-/** Nobody is asked for a permission for this alone. */
-function isDumb(): boolean {
-  const { state } = Deno.permissions.querySync({
-    name: "env",
-    variable: "TERM",
-  });
-  return state === "granted" && Deno.env.get("TERM") === "dumb";
+/** Whether Deno was told to allow everything, so that /dev and /proc may be read. */
+function isAllAllowed(): boolean {
+  return (["read", "write", "net", "env", "sys", "run", "ffi"] as const).every(
+    (name) => Deno.permissions.querySync({ name }).state === "granted",
+  );
 }
+
+function isFile(path: string): boolean {
+  try {
+    return isAllAllowed() && Deno.statSync(path).isFile;
+  } catch {
+    return false;
+  }
+}
+
+/** The bits of the stop signals in the mask of the ignored ones. */
+const SIGNAL_BITS: Readonly<Record<StopSignal, bigint>> = {
+  SIGHUP: 1n << 0n,
+  SIGINT: 1n << 1n,
+  SIGTERM: 1n << 14n,
+};
 
 /**
- * Decompresses. `DecompressionStream` stops at the first of several members. What
- * zlib has not handed out yet when it meets an error is lost, so it gets little at a
- * time.
+ * The signals that were ignored when the process started, as by nohup or in a script's
+ * background job. Only Linux tells, and only with all permissions.
  */
-async function gunzip(file: InputFile): Promise<InputFile> {
-  const { createGunzip } = await import("node:zlib");
-  const { Readable } = await import("node:stream");
-  async function* compressed() {
-    for (;;) {
-      const buffer = new Uint8Array(4 * 1024);
-      const n = await file.read(buffer);
-      if (n === null) return;
-      yield buffer.subarray(0, n);
-    }
+function readIgnoredSignals(): Set<string> {
+  try {
+    if (!isAllAllowed()) return new Set();
+    const status = Deno.readTextFileSync("/proc/self/status");
+    const mask = BigInt(`0x${/^SigIgn:\s*([\da-f]+)$/m.exec(status)![1]}`);
+    return new Set(
+      Object.keys(SIGNAL_BITS).filter((name) =>
+        (mask & SIGNAL_BITS[name as StopSignal]) !== 0n
+      ),
+    );
+  } catch {
+    return new Set();
   }
-  const source = Readable.from(compressed(), { objectMode: false });
-  const stream = source.pipe(createGunzip());
-  source.on("error", (error) => stream.destroy(error));
-  const chunks: AsyncIterator<Uint8Array> = stream[Symbol.asyncIterator]();
-  let rest = new Uint8Array(0);
-  return {
-    size: file.size,
-    get position() {
-      return file.position;
-    },
-    async read(buffer) {
-      if (rest.length === 0) {
-        const { done, value } = await chunks.next();
-        if (done) return null;
-        rest = new Uint8Array(value);
-      }
-      const part = rest.subarray(0, buffer.length);
-      buffer.set(part);
-      rest = rest.subarray(part.length);
-      return part.length;
-    },
-    close() {
-      stream.destroy();
-      source.destroy();
-      file.close();
-    },
-  };
 }

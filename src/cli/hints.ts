@@ -1,65 +1,75 @@
-// What to try when a send failed, in the words of the command line.
+// What to try when a send has failed: by the error's code and status, never by its
+// words.
 
 import {
-  SendError,
-  type SendOptions,
+  type SendError,
+  type SendErrorCode,
   toSendError,
-  type Transport,
-} from "../core/transport.ts";
+} from "../core/send_error.ts";
+import type { Transport } from "../core/transport.ts";
+import { wrapTransport } from "../delivery/wrap.ts";
+import type { Proxy } from "./proxy.ts";
+import type { CliTarget } from "./targets.ts";
 
-/** Causes, as Deno words them, and what helps. */
-const BY_MESSAGE: [RegExp, string][] = [
-  [/connection refused/i, "is the server running there?"],
-  [/dns error|failed to lookup/i, "check the host's name"],
-  [
-    /certificate|InvalidContentType|tls|handshake/i,
-    "check whether the server speaks https",
-  ],
-  [/^No answer from/, "a longer --timeout or a smaller --batch-size may help"],
-  [/a redirect to/, "give that address instead"],
-  [/HTML/, "check the URL: TinyObs takes metrics at /v1/ingest"],
-  [/invalid URL|ports? .* blocked/i, "check the URL"],
-];
-
-const BY_STATUS: Record<number, string> = {
-  401: "check --api-key-file or TINYOBS_API_KEY",
-  403: "check --api-key-file or TINYOBS_API_KEY",
-  404: "check the URL: TinyObs takes metrics at /v1/ingest",
-  405: "check the URL: TinyObs takes metrics at /v1/ingest",
+/** What helps with any server that speaks HTTP. */
+const HINTS: Readonly<Partial<Record<SendErrorCode | number, string>>> = {
+  timeout: "a longer --timeout or a smaller --batch-size may help",
+  connection_refused: "is the server running there?",
+  dns: "check the host's name",
+  certificate:
+    "if the server's certificate is signed by a CA of your own, DENO_CERT=ca.pem makes Deno trust it",
+  address: "check the URL",
+  redirect: "give that address instead",
+  407: "the proxy wants a user and a password in its URL",
   413: "a smaller --batch-size may help",
-  429: "the server takes no more series: use fewer label values",
-  507: "the server's storage is full",
 };
 
-/** Adds to each failure's message what to try. */
-export function withHints<T>(transport: Transport<T>): Transport<T> {
-  return {
-    async send(batch: readonly T[], options: SendOptions): Promise<void> {
-      try {
-        await transport.send(batch, options);
-      } catch (thrown) {
-        const error = toSendError(thrown, batch);
-        const hint = hintFor(error);
-        if (hint === undefined) throw error;
-        const { kind, undelivered, status, retryAfter, index, cause } = error;
-        throw new SendError(`${error.message}; ${hint}`, {
-          kind,
-          undelivered,
-          status,
-          retryAfter,
-          index,
-          cause,
-        });
-      }
-    },
-  };
+/** Where requests go. */
+export interface Route {
+  readonly url: string;
+  readonly target: CliTarget;
+  readonly proxy: Proxy | undefined;
 }
 
-function hintFor({ message, status, kind }: SendError): string | undefined {
+/** Adds to each failure's message which way it went, and what to try. */
+export function withHints<T>(
+  transport: Transport<T>,
+  route: Route,
+): Transport<T> {
+  return wrapTransport(transport, async (batch, options) => {
+    try {
+      await transport.send(batch, options);
+    } catch (thrown) {
+      const error = toSendError(thrown, batch);
+      const { proxy } = route;
+      // A proxy answers in the server's place, and refuses in its place too.
+      const message = proxy === undefined
+        ? error.message
+        : `${error.message} (through the proxy ${proxy.name} of ${proxy.variable})`;
+      const hint = hintFor(error, route);
+      throw error.with({
+        message: hint === undefined ? message : `${message}; ${hint}`,
+      });
+    }
+  });
+}
+
+function hintFor(
+  { code, status, kind }: SendError,
+  { url, target, proxy }: Route,
+): string | undefined {
   // What may pass by itself needs no advice but patience.
   if (status !== undefined && kind === "transient") return undefined;
-  if (status !== undefined && status in BY_STATUS) return BY_STATUS[status];
-  // Without the address, which may well have any of these words in it.
-  const words = message.replace(/https?:\/\/\S+/, "");
-  return BY_MESSAGE.find(([pattern]) => pattern.test(words))?.[1];
+  if (proxy !== undefined && code === "connection_refused") {
+    return `is the proxy running? NO_PROXY=${
+      new URL(url).hostname
+    } goes around it`;
+  }
+  if (code === "tls") {
+    return /^https:/i.test(url)
+      ? "the server does not speak https there: try http://"
+      : "the server speaks https there: use https://";
+  }
+  return target.hints[code] ?? HINTS[code] ??
+    (status === undefined ? undefined : target.hints[status] ?? HINTS[status]);
 }

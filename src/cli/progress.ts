@@ -1,5 +1,7 @@
 // The live line on a terminal: what was read, sent and lost so far, and how fast.
 
+import type { Console } from "./console.ts";
+
 /** What the line shows. */
 export interface Progress {
   read: number;
@@ -11,70 +13,82 @@ export interface Progress {
 }
 
 const INTERVAL = 200;
-const CLEAR = "\r\x1b[K";
+/** The rate is that of the last five seconds. */
+const SAMPLES = 25;
 const BAR = 10;
 
-/**
- * Draws the line five times a second, until it is stopped. Whatever else is
- * written to the terminal has to `clear` it first.
- */
-export class LiveLine {
-  readonly #write: (text: string) => void;
-  readonly #columns: () => number;
+/** Draws the line five times a second, until it is stopped. */
+export class LiveLine implements Disposable {
+  readonly #console: Console;
   readonly #progress: () => Progress;
   readonly #begin = performance.now();
   readonly #timer: ReturnType<typeof setInterval>;
-  #drawn = false;
+  readonly #samples: [elapsed: number, sent: number][] = [[0, 0]];
 
-  constructor(
-    write: (text: string) => void,
-    columns: () => number,
-    progress: () => Progress,
-  ) {
-    this.#write = write;
-    this.#columns = columns;
+  constructor(console: Console, progress: () => Progress) {
+    this.#console = console;
     this.#progress = progress;
     this.#timer = setInterval(() => this.#draw(), INTERVAL);
   }
 
-  /** Makes room for another line; the next draw brings this one back. */
-  clear(): void {
-    if (this.#drawn) this.#write(CLEAR);
-    this.#drawn = false;
-  }
-
   /** Takes the line away for good. */
-  stop(): void {
+  [Symbol.dispose](): void {
     clearInterval(this.#timer);
-    this.clear();
+    this.#console.clear();
   }
 
   #draw(): void {
-    const line = formatProgress(
-      this.#progress(),
-      performance.now() - this.#begin,
+    const progress = this.#progress();
+    const elapsed = performance.now() - this.#begin;
+    const [since, sent] = this.#samples[0]!;
+    const rate = (progress.sent - sent) / Math.max(elapsed - since, 1) * 1000;
+    this.#samples.push([elapsed, progress.sent]);
+    if (this.#samples.length > SAMPLES) this.#samples.shift();
+    this.#console.draw(
+      formatProgress(progress, elapsed, rate, this.#console.columns - 1),
     );
-    // The last column is left free: some terminals wrap as soon as it is used.
-    this.#write(CLEAR + line.slice(0, this.#columns() - 1));
-    this.#drawn = true;
   }
 }
 
-/** The line's text. */
-export function formatProgress(progress: Progress, elapsedMs: number): string {
+/**
+ * The line's text.
+ *
+ * @param progress What to show.
+ * @param elapsedMs Since when.
+ * @param rate How many are sent in a second.
+ * @param width How long it may be: what matters least is left out first.
+ */
+export function formatProgress(
+  progress: Progress,
+  elapsedMs: number,
+  rate: number,
+  width = Infinity,
+): string {
   const { read, sent, waiting, failed, fraction } = progress;
-  const rate = Math.round(sent / Math.max(elapsedMs / 1000, 0.001));
   const seconds = Math.floor(elapsedMs / 1000);
-  // What matters most comes first, as a narrow terminal cuts the end off.
-  return [
-    ...(fraction === undefined ? [] : [formatBar(fraction)]),
-    `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`,
-    `${format(read)} read`,
-    `${format(sent)} sent`,
-    ...(failed > 0 ? [`${format(failed)} failed`] : []),
-    `${format(waiting)} waiting`,
-    `${format(rate)}/s`,
-  ].join("  ");
+  /** In the order of the line, each with its importance. */
+  const parts: [text: string, importance: number][] = [
+    ...(fraction === undefined
+      ? []
+      : [[formatBar(fraction), 1] as [string, number]]),
+    [
+      `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, "0")}`,
+      2,
+    ],
+    [`${format(read)} read`, 4],
+    [`${format(sent)} sent`, 5],
+    ...(failed > 0
+      ? [[`${format(failed)} failed`, 6] as [string, number]]
+      : []),
+    [`${format(waiting)} waiting`, 0],
+    [`${format(Math.round(rate))}/s`, 3],
+  ];
+  for (;;) {
+    const line = parts.map(([text]) => text).join("  ");
+    if (line.length <= width || parts.length === 1) return line;
+    const least = Math.min(...parts.map(([, importance]) => importance));
+    parts.splice(parts.findIndex(([, own]) => own === least), 1);
+  }
 }
 
 function formatBar(fraction: number): string {

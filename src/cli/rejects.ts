@@ -1,65 +1,127 @@
-// The rejects file: every input line that was not acknowledged, byte for byte.
+// The rejects: every input line that was not delivered. One that is invalid stands
+// there byte for byte; one that is valid as it would have been sent, its timestamp
+// included, so that sending it again stores the same sample.
 
 import type { OutputFile } from "./io.ts";
+import { Outlet } from "./outlet.ts";
 
 const LF = 0x0a;
 const LINE_FEED = new Uint8Array([LF]);
-
 /**
- * Writes lines as they are rejected. At once and synchronously: what was written
- * is in the file whatever happens to the process next.
+ * So many bytes may wait for a pipe that nobody reads, or a disk that is full. Then a
+ * pipe is waited for, and for a disk the lines are lost.
  */
+const MAX_PENDING = 16 * 1024 * 1024;
+
+/** Writes lines as they are rejected. */
 export class RejectsFile {
   readonly #file: OutputFile;
-  readonly #onError: (error: unknown) => void;
+  readonly #outlet: Outlet;
   /** Lines that have to wait while an overlong one is written in parts. */
-  #waiting: Uint8Array[] | undefined;
-  /** How many lines were written in full; after a failed write there may be more. */
-  lines = 0;
+  #held: Uint8Array[] | undefined;
+  #heldBytes = 0;
+  /** Of an overlong line that is being written, some parts were lost. */
+  #torn = false;
+  /** How many lines that end with a line feed there are not whole. */
+  #tornLines = 0;
+  #lineFeeds = 0;
 
+  /** @param onError Told of the first write that fails, and of each after a success. */
   constructor(file: OutputFile, onError: (error: unknown) => void) {
     this.#file = file;
-    this.#onError = onError;
+    let said = false;
+    this.#outlet = new Outlet(file, {
+      onWritten: (bytes) => {
+        said = false;
+        this.#lineFeeds += countLineFeeds(bytes);
+      },
+      onError: (error) => {
+        if (!said) onError(error);
+        return said = true;
+      },
+    });
+  }
+
+  /** How many lines are there in full. */
+  get lines(): number {
+    return this.#lineFeeds - this.#tornLines;
+  }
+
+  /** Whether more waits than memory should hold, so that reading has to stop. */
+  get full(): boolean {
+    return !this.#outlet.failing && this.#pending > MAX_PENDING;
+  }
+
+  /** Resolves when less waits, or `stop` is aborted. */
+  async ready(stop: AbortSignal): Promise<void> {
+    const { promise: stopped, resolve } = Promise.withResolvers<void>();
+    const onAbort = () => resolve();
+    stop.addEventListener("abort", onAbort);
+    while (this.full && !stop.aborted) {
+      await Promise.race([this.#outlet.progress(), stopped]);
+    }
+    stop.removeEventListener("abort", onAbort);
   }
 
   /** Writes whole lines, without their line feeds. */
   writeLines(lines: readonly Uint8Array[]): void {
-    if (this.#waiting !== undefined) {
-      for (const line of lines) this.#waiting.push(line);
-    } else if (
-      lines.length > 0 && this.#write(join(lines))
-    ) {
-      this.lines += lines.length;
+    if (lines.length === 0) return;
+    const bytes = join(lines);
+    if (this.#held === undefined) {
+      this.#push(bytes);
+    } else {
+      this.#held.push(bytes);
+      this.#heldBytes += bytes.length;
     }
   }
 
-  /** Writes a line, or a part of one: `more` says that it goes on. */
+  /**
+   * Writes a line, or a part of one: `more` says that it goes on. The bytes are the
+   * caller's again afterwards.
+   */
   writePart(bytes: Uint8Array, more: boolean): void {
-    const ok = this.#write(bytes);
+    if (!more && this.#held === undefined) return this.writeLines([bytes]);
+    this.#torn = !this.#push(bytes.slice()) || this.#torn;
     if (more) {
-      this.#waiting ??= [];
+      this.#held ??= [];
       return;
     }
-    if (this.#write(LINE_FEED) && ok) this.lines++;
-    const waiting = this.#waiting ?? [];
-    this.#waiting = undefined;
-    this.writeLines(waiting);
+    // Also after a torn one, so that the next line does not run into it.
+    this.#outlet.push(LINE_FEED);
+    if (this.#torn) this.#tornLines++;
+    this.#torn = false;
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    this.#heldBytes = 0;
+    for (const lines of held) this.#push(lines);
   }
 
+  /**
+   * Resolves when all of it is written, or cannot be.
+   *
+   * @param hurry When aborted, nobody waits any longer for a pipe that is not read.
+   */
+  async finish(hurry: AbortSignal): Promise<void> {
+    await this.#outlet.flush(hurry);
+  }
+
+  /** Closes the file. */
   close(): void {
+    this.#outlet.close();
     this.#file.close();
   }
 
-  #write(bytes: Uint8Array): boolean {
-    try {
-      for (let rest = bytes; rest.length > 0;) {
-        rest = rest.subarray(this.#file.writeSync(rest));
-      }
-      return true;
-    } catch (error) {
-      this.#onError(error);
+  get #pending(): number {
+    return this.#outlet.pending + this.#heldBytes;
+  }
+
+  /** Whether there was room for it. */
+  #push(bytes: Uint8Array): boolean {
+    if (this.#outlet.failing && this.#pending + bytes.length > MAX_PENDING) {
       return false;
     }
+    this.#outlet.push(bytes);
+    return true;
   }
 }
 
@@ -74,4 +136,10 @@ function join(lines: readonly Uint8Array[]): Uint8Array {
     all[at - 1] = LF;
   }
   return all;
+}
+
+function countLineFeeds(bytes: Uint8Array): number {
+  let n = 0;
+  for (let at = bytes.indexOf(LF); at >= 0; at = bytes.indexOf(LF, at + 1)) n++;
+  return n;
 }

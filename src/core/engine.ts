@@ -1,30 +1,68 @@
-// The engine under the Batcher: buffers items, cuts them into batches, sends a
-// few at a time, and knows at every moment what became of each.
+// The engine under the Batcher and the command line: buffers items, cuts them into
+// batches, sends a few at a time, and knows at every moment what became of each.
 //
 // It knows nothing of metrics, HTTP or JSON. `P` is what is pushed, `T` what the
 // transport gets.
 //
 // Invariants:
-// - accepted = sent + failed + buffered + inFlight, after every call;
+// - pushed = sent + failed + buffered + inFlight, after every call;
 // - a batch holds at most `maxBatchSize` items, and is in one place: being
 //   filled, in the queue or in flight;
 // - while something is buffered, either the timer runs (the engine is started), a
 //   send is in flight whose end will pump, or less than a batch waits in an engine
 //   that was not started.
 
+import type { Batch } from "./batch.ts";
+import {
+  checkDelay,
+  checkPositiveInteger,
+  checkRule,
+  MAX_TIMER,
+} from "./check.ts";
 import { defaultLogger, guard, type Logger, ThrottledLog } from "./logger.ts";
+import { Room } from "./room.ts";
+import {
+  countUndelivered,
+  SendError,
+  toSendError,
+  undeliveredOf,
+} from "./send_error.ts";
+import { nextTask } from "./task.ts";
 import { count, messageOf, show } from "./text.ts";
-import { SendError, toSendError, type Transport } from "./transport.ts";
+import type { Transport } from "./transport.ts";
 
-/** The options of {@linkcode Batcher}, in general. */
-export interface EngineOptions<T> {
-  maxBatchSize?: number | undefined;
-  flushEvery?: number | undefined;
-  maxBuffered?: number | undefined;
-  maxInFlight?: number | undefined;
-  logger?: Logger | undefined;
-  onFailure?:
+/** What an engine is made of. */
+export interface EngineOptions<P, T> {
+  /** What messages call the engine, and one and several of its items. */
+  readonly noun: {
+    readonly engine: string;
+    readonly item: string;
+    readonly items: string;
+  };
+  /** Makes a batch of what was pushed. */
+  readonly seal: (items: P[]) => Batch<T>;
+  /** How many items a batch holds at most. */
+  readonly maxBatchSize?: number | undefined;
+  /** How long the first item of a batch waits for others, in milliseconds. */
+  readonly flushEvery?: number | undefined;
+  /** How many items may wait. */
+  readonly maxBuffered?: number | undefined;
+  /** How many batches may be in flight; the transport may bear fewer. */
+  readonly maxInFlight?: number | undefined;
+  /** How many bytes an item counts for; without it, bytes are not counted. */
+  readonly weigh?: ((item: P) => number) | undefined;
+  /** How many bytes a batch holds at most, unless it has a single item. */
+  readonly maxBatchBytes?: number | undefined;
+  /** How many bytes may wait; the item that exceeds it is the last one taken. */
+  readonly maxBufferedBytes?: number | undefined;
+  readonly logger?: Logger | undefined;
+  /** Gets back what was not delivered. */
+  readonly onFailure?:
     | ((undelivered: readonly T[], error: SendError<T>) => unknown)
+    | undefined;
+  /** Told of every batch that is delivered or given up. Must not throw. */
+  readonly onSettled?:
+    | ((items: Batch<T>, error?: SendError<T>) => void)
     | undefined;
 }
 
@@ -35,110 +73,126 @@ export interface EngineReport<T> {
   errors: SendError<T>[];
 }
 
-/** A caller of `flush` that waits for some batches. */
+/** A caller of `flush`. It waits until every item up to its mark is settled. */
 interface Waiter<T> {
+  /** How many items had been pushed when it called. */
+  readonly mark: number;
   readonly report: EngineReport<T>;
-  batches: number;
   readonly resolve: (report: EngineReport<T>) => void;
 }
 
-interface Batch<P, T> {
-  items: P[];
-  readonly waiters: Waiter<T>[];
-}
-
-interface Send<T> {
-  readonly items: readonly T[];
-  readonly waiters: Waiter<T>[];
+/** A batch that is complete: in the queue, then in flight. */
+interface Cut<T> {
+  readonly batch: Batch<T>;
+  /** How many items were pushed before its first one. */
+  readonly start: number;
+  readonly bytes: number;
   /** One for each, as Node warns of many listeners on a signal that all share. */
-  readonly abort: AbortController;
+  abort: AbortController | undefined;
 }
 
-const MAX_DELAY = 2 ** 31 - 1;
 const DRAIN_TIMEOUT = 30_000;
-/** What a transport gets to say what it had delivered when it was aborted, in ms. */
+/** How long an aborted transport gets to say what it had delivered, in ms. */
 const ABORT_GRACE = 50;
-const RESOLVED = Promise.resolve();
+/** So many sends may settle before the event loop gets a turn. */
+const SENDS_PER_TASK = 32;
+/** So many errors a report names; its numbers count all of them. */
+const MAX_ERRORS = 1000;
 
 export class Engine<P, T = P> {
   readonly #transport: Transport<T>;
-  readonly #finish: (items: P[]) => T[];
+  readonly #options: EngineOptions<P, T>;
   readonly #maxBatchSize: number;
+  readonly #maxBatchBytes: number;
   readonly #flushEvery: number;
   readonly maxBuffered: number;
-  readonly #readyBelow: number;
+  readonly #maxBufferedBytes: number;
   readonly #maxInFlight: number;
   readonly #logger: Logger;
-  readonly #onFailure:
-    | ((undelivered: readonly T[], error: SendError<T>) => unknown)
-    | undefined;
   readonly #refusals: ThrottledLog;
   readonly #failures: ThrottledLog;
+  readonly #room: Room;
   /** Ends the listening to the signal given to `start`. */
   readonly #end = new AbortController();
 
   #filling: P[] = [];
-  #queue: Batch<P, T>[] = [];
-  #sends = new Set<Send<T>>();
+  #fillingBytes = 0;
+  /** Complete batches that wait, and those in flight, each in the order of their items. */
+  #queue: Cut<T>[] = [];
+  #sends = new Set<Cut<T>>();
+  /** In the order of their marks. */
+  #waiters: Waiter<T>[] = [];
 
   #started = false;
   #closed = false;
-  /** What is being filled has waited long enough, and goes with the next free send. */
+  /** What is being filled goes with the next free send, however little it is. */
   #due = false;
   #pumping = false;
+  #sendsThisTask = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #room: { promise: Promise<void>; resolve: () => void } | undefined;
   #stopped: Promise<EngineReport<T>> | undefined;
 
+  #pushed = 0;
   buffered = 0;
+  bufferedBytes = 0;
   inFlight = 0;
   sent = 0;
   failed = 0;
   /** Batches handed to the transport. */
   batches = 0;
 
-  constructor(
-    what: string,
-    transport: Transport<T>,
-    finish: (items: P[]) => T[],
-    options: EngineOptions<T>,
-  ) {
-    const { maxBatchSize = 1000, flushEvery = 5000, maxInFlight = 4 } = options;
-    checkOption(what, "maxBatchSize", maxBatchSize);
+  constructor(transport: Transport<T>, options: EngineOptions<P, T>) {
+    const {
+      maxBatchSize = 1000,
+      flushEvery = 5000,
+      maxInFlight = 4,
+      maxBatchBytes = Infinity,
+      maxBufferedBytes = Infinity,
+    } = options;
+    const action = `create ${options.noun.engine}`;
+    checkPositiveInteger(action, "maxBatchSize", maxBatchSize);
     const { maxBuffered = 100 * maxBatchSize } = options;
-    checkOption(what, "maxBuffered", maxBuffered);
-    checkOption(what, "maxInFlight", maxInFlight);
-    if (
-      !(typeof flushEvery === "number" && flushEvery > 0 &&
-        flushEvery <= MAX_DELAY)
+    checkPositiveInteger(action, "maxBuffered", maxBuffered);
+    checkPositiveInteger(action, "maxInFlight", maxInFlight);
+    checkDelay(action, "flushEvery", flushEvery);
+    for (
+      const [name, value] of Object.entries({ maxBatchBytes, maxBufferedBytes })
     ) {
-      throw new RangeError(
-        `Cannot create ${what} as 'flushEvery' must be more than 0 and at most ${MAX_DELAY} milliseconds: current value is ${
-          show(flushEvery)
-        }`,
-      );
+      checkRule(action, name, value, value > 0, "more than 0");
     }
     if (typeof transport?.send !== "function") {
       throw new TypeError(
-        `Cannot create ${what} as 'transport' must have a method 'send': current value is ${
+        `Cannot ${action} as 'transport' must have a method 'send': current value is ${
           show(transport)
         }`,
       );
     }
+    const bears = transport.maxInFlight ?? Infinity;
+    checkRule(
+      action,
+      "transport.maxInFlight",
+      bears,
+      bears === Infinity || (Number.isInteger(bears) && bears >= 1),
+      "a positive integer",
+    );
     this.#transport = transport;
-    this.#finish = finish;
+    this.#options = options;
     // Reaching either bound sends: nothing would ever make room otherwise.
     this.#maxBatchSize = Math.min(maxBatchSize, maxBuffered);
+    this.#maxBatchBytes = Math.min(maxBatchBytes, maxBufferedBytes);
     this.#flushEvery = flushEvery;
     this.maxBuffered = maxBuffered;
-    // Whoever can wait needs no more than keeps every send busy, and metrics that
-    // do not wait long cost the collector of garbage half (`bench/all_in.ts`).
-    this.#readyBelow = options.maxBuffered === undefined
-      ? Math.min(maxBuffered, 2 * maxInFlight * maxBatchSize)
+    this.#maxBufferedBytes = maxBufferedBytes;
+    this.#maxInFlight = Math.min(maxInFlight, bears);
+    // Whoever can wait needs no more than keeps every send busy, and what does not
+    // wait long costs the garbage collector half.
+    const readyBelow = options.maxBuffered === undefined
+      ? Math.min(maxBuffered, 2 * this.#maxInFlight * maxBatchSize)
       : maxBuffered;
-    this.#maxInFlight = maxInFlight;
+    this.#room = new Room(() =>
+      this.bufferedBytes < maxBufferedBytes ? readyBelow - this.buffered : 0
+    );
     const logger = this.#logger = options.logger ?? defaultLogger;
-    this.#onFailure = options.onFailure;
     this.#refusals = new ThrottledLog((message) =>
       guard(() => logger.warn(message))
     );
@@ -152,21 +206,16 @@ export class Engine<P, T = P> {
   }
 
   get full(): boolean {
-    return this.buffered >= this.maxBuffered;
+    return this.buffered >= this.maxBuffered ||
+      this.bufferedBytes >= this.#maxBufferedBytes;
   }
 
-  /** Resolves once few enough items are waiting, or none will be taken anymore. */
+  /** Resolves once there is room for an item, or none will be taken anymore. */
   get ready(): Promise<void> {
-    if (this.buffered < this.#readyBelow || this.#closed) return RESOLVED;
-    if (this.#room === undefined) {
-      let resolve = () => {};
-      const promise = new Promise<void>((r) => resolve = r);
-      this.#room = { promise, resolve };
-    }
-    return this.#room.promise;
+    return this.#room.wait();
   }
 
-  /** Starts the timer: from now on nothing waits longer than `flushEvery` for company. */
+  /** Starts the timer: from now on nothing waits longer than `flushEvery` to be sent. */
   start(signal?: AbortSignal): void {
     if (this.#closed) return;
     this.#started = true;
@@ -184,9 +233,26 @@ export class Engine<P, T = P> {
 
   /** Takes an item. The caller has made sure that the engine is neither full nor closed. */
   push(item: P): void {
+    const { weigh } = this.#options;
+    if (weigh !== undefined) {
+      const bytes = weigh(item);
+      if (
+        this.#fillingBytes + bytes > this.#maxBatchBytes &&
+        this.#filling.length > 0
+      ) {
+        this.#cut();
+        this.#pumpSoon();
+      }
+      this.#fillingBytes += bytes;
+      this.bufferedBytes += bytes;
+    }
     const length = this.#filling.push(item);
+    this.#pushed++;
     this.buffered++;
-    if (length >= this.#maxBatchSize) {
+    this.#room.taken();
+    if (
+      length >= this.#maxBatchSize || this.#fillingBytes >= this.#maxBatchBytes
+    ) {
       this.#cut();
       this.#pumpSoon();
     } else if (length === 1 && this.#started) {
@@ -197,26 +263,30 @@ export class Engine<P, T = P> {
   /** Says that something was not accepted. */
   refuse(reason: () => string): void {
     this.#refusals.say(reason);
+    // Nothing would say it later.
+    if (this.#closed && this.#idle) this.#refusals.drop();
   }
 
+  /** Sends what was pushed so far, and resolves once all of it is settled. */
   flush(): Promise<EngineReport<T>> {
     if (this.#filling.length > 0) {
-      this.#cut();
+      // Where enough already wait to keep every send busy, what comes until one is
+      // free goes along.
+      if (this.#queue.length < this.#maxInFlight) {
+        this.#cut();
+      } else {
+        this.#due = true;
+      }
       this.#pumpSoon();
     }
-    const report: EngineReport<T> = { sent: 0, failed: 0, errors: [] };
-    const outstanding = [...this.#sends, ...this.#queue];
-    if (outstanding.length === 0) {
+    const sent = this.buffered + this.inFlight;
+    const report: EngineReport<T> = { sent, failed: 0, errors: [] };
+    if (sent === 0) {
       this.#flushLogs();
       return Promise.resolve(report);
     }
     return new Promise((resolve) => {
-      const waiter: Waiter<T> = {
-        report,
-        batches: outstanding.length,
-        resolve,
-      };
-      for (const { waiters } of outstanding) waiters.push(waiter);
+      this.#waiters.push({ mark: this.#pushed, report, resolve });
     });
   }
 
@@ -225,13 +295,13 @@ export class Engine<P, T = P> {
     reason = `stop() has reached its deadline of ${timeout} ms`,
   ): Promise<EngineReport<T>> {
     this.#closed = true;
-    this.#room?.resolve();
+    this.#room.open();
     this.#stopped ??= this.flush().then((report) => {
       this.#end.abort();
       return report;
     });
     // A longer one is as good as none; timers cannot count further.
-    if (timeout <= MAX_DELAY && !this.#idle) {
+    if (timeout <= MAX_TIMER && !this.#idle) {
       const timer = setTimeout(() => this.#expire(reason), timeout);
       this.#stopped.then(() => clearTimeout(timer));
     }
@@ -250,22 +320,40 @@ export class Engine<P, T = P> {
     }, this.#flushEvery);
   }
 
+  /** Completes the batch that is being filled. */
   #cut(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#due = false;
-    this.#queue.push({ items: this.#filling, waiters: [] });
+    const batch = this.#options.seal(this.#filling);
+    const transport = this.#transport;
+    if (transport.prepare !== undefined) {
+      guard(() => transport.prepare!(batch));
+    }
+    this.#queue.push({
+      batch,
+      start: this.#pushed - batch.length,
+      bytes: this.#fillingBytes,
+      abort: undefined,
+    });
     this.#filling = [];
+    this.#fillingBytes = 0;
   }
 
   /**
-   * Not now: `push` takes no longer when it happens to fill a batch, and a
-   * transport that pushes does not meet itself.
+   * Not now: `push` returns before anything is sent, and a transport that pushes
+   * does not meet itself. A transport that never waits for I/O must not keep the
+   * event loop to itself, so now and then it is a task and not a microtask.
    */
   #pumpSoon(): void {
     if (this.#pumping) return;
     this.#pumping = true;
-    queueMicrotask(() => {
+    const turn = this.#sendsThisTask < SENDS_PER_TASK
+      ? Promise.resolve()
+      : nextTask().then(() => {
+        this.#sendsThisTask = 0;
+      });
+    turn.then(() => {
       this.#pumping = false;
       this.#pump();
     });
@@ -277,52 +365,47 @@ export class Engine<P, T = P> {
       if (this.#queue.length === 0 && this.#due && this.#filling.length > 0) {
         this.#cut();
       }
-      const batch = this.#queue.shift();
-      if (batch === undefined) break;
-      this.#send(batch);
+      if (this.#queue.length === 0) break;
+      if (++this.#sendsThisTask > SENDS_PER_TASK) {
+        this.#pumpSoon();
+        break;
+      }
+      this.#send(this.#queue.shift()!);
     }
-    if (this.buffered < this.#readyBelow && this.#room !== undefined) {
-      this.#room.resolve();
-      this.#room = undefined;
-    }
+    this.#room.wake();
   }
 
-  #send(batch: Batch<P, T>): void {
-    const send: Send<T> = {
-      items: this.#finish(batch.items),
-      waiters: batch.waiters,
-      abort: new AbortController(),
-    };
-    const { length } = send.items;
-    this.#sends.add(send);
+  #send(cut: Cut<T>): void {
+    const { batch, bytes } = cut;
+    const { length } = batch;
+    const { signal } = cut.abort = new AbortController();
+    this.#sends.add(cut);
     this.buffered -= length;
+    this.bufferedBytes -= bytes;
     this.inFlight += length;
     this.batches++;
-    guard(() => this.#logger.debug(`Flushing ${count(length)}`));
+    const { item, items } = this.#options.noun;
+    guard(() => this.#logger.debug(`Flushing ${count(length, item, items)}`));
     let result: Promise<void>;
     try {
-      result = Promise.resolve(
-        this.#transport.send(send.items, { signal: send.abort.signal }),
-      );
+      result = Promise.resolve(this.#transport.send(batch, { signal }));
     } catch (error) {
       result = Promise.reject(error);
     }
     result.then(
-      () => this.#settle(send, undefined),
-      (thrown) => {
-        const error = toSendError(thrown, send.items);
-        this.#settle(send, error.undelivered.length > 0 ? error : undefined);
-      },
+      () => this.#settle(cut, undefined),
+      (thrown) => this.#settle(cut, toSendError(thrown, batch)),
     );
   }
 
   /** The one place where an item that was sent becomes sent or failed. */
-  #settle(send: Send<T>, error: SendError<T> | undefined): void {
+  #settle(cut: Cut<T>, error: SendError<T> | undefined): void {
     // A transport may answer after `stop` has given it up.
-    if (!this.#sends.delete(send)) return;
-    this.inFlight -= send.items.length;
-    this.#account(send, error);
-    this.#pump();
+    if (!this.#sends.delete(cut)) return;
+    this.inFlight -= cut.batch.length;
+    this.#account(cut, error);
+    if (this.#sendsThisTask < SENDS_PER_TASK) this.#pump();
+    else if (!this.#idle) this.#pumpSoon();
     if (this.#idle) this.#flushLogs();
   }
 
@@ -331,69 +414,82 @@ export class Engine<P, T = P> {
     this.#failures.flush();
   }
 
-  #account(
-    { items, waiters }: Pick<Send<T>, "items" | "waiters">,
-    error: SendError<T> | undefined,
-  ): void {
-    const failed = error?.undelivered.length ?? 0;
-    const sent = items.length - failed;
-    this.sent += sent;
+  #account({ batch, start }: Cut<T>, error: SendError<T> | undefined): void {
+    const { onFailure, onSettled, noun } = this.#options;
+    const failed = error === undefined ? 0 : countUndelivered(error, batch);
+    const { length } = batch;
+    this.sent += length - failed;
     this.failed += failed;
-    if (error !== undefined) {
+    if (error !== undefined && failed > 0) {
       this.#failures.say(() =>
-        `Failed to send metrics: ${
+        `Failed to send ${noun.items}: ${
           messageOf(error)
-        } (${failed} of ${items.length} not delivered)`
+        } (${failed} of ${length} not delivered)`
       );
-      const { undelivered } = error;
-      guard(
-        () => this.#onFailure?.(undelivered, error),
-        (thrown) => {
-          this.#failures.say(() =>
-            `The callback 'onFailure' failed: ${messageOf(thrown)}`
-          );
-          if (this.#idle) this.#failures.flush();
-        },
-      );
+      if (onFailure !== undefined) {
+        guard(
+          () => onFailure(undeliveredOf(error, batch), error),
+          (thrown) => {
+            this.#failures.say(() =>
+              `The callback 'onFailure' failed: ${messageOf(thrown)}`
+            );
+            if (this.#idle) this.#failures.flush();
+          },
+        );
+      }
+      this.#report(start, failed, error);
     }
-    for (const waiter of waiters) {
-      waiter.report.sent += sent;
-      waiter.report.failed += failed;
-      if (error !== undefined) waiter.report.errors.push(error);
-      if (--waiter.batches === 0) waiter.resolve(waiter.report);
+    if (onSettled !== undefined) {
+      onSettled(batch, failed > 0 ? error : undefined);
+    }
+    this.#resolveWaiters();
+  }
+
+  /** Tells those who wait for the batch that begins at `start` what failed of it. */
+  #report(start: number, failed: number, error: SendError<T>): void {
+    for (let i = this.#waiters.length - 1; i >= 0; i--) {
+      const { mark, report } = this.#waiters[i]!;
+      if (mark <= start) break;
+      // Of a batch that went on filling after the call, its own items come first.
+      const own = Math.min(failed, mark - start);
+      report.sent -= own;
+      report.failed += own;
+      if (report.errors.length < MAX_ERRORS) report.errors.push(error);
+    }
+  }
+
+  /** Resolves those who wait for nothing that is still outstanding. */
+  #resolveWaiters(): void {
+    if (this.#waiters.length === 0) return;
+    let settled = this.#queue[0]?.start ?? this.#pushed - this.#filling.length;
+    for (const { start } of this.#sends) settled = Math.min(settled, start);
+    let n = 0;
+    while (n < this.#waiters.length && this.#waiters[n]!.mark <= settled) n++;
+    for (const { report, resolve } of this.#waiters.splice(0, n)) {
+      resolve(report);
     }
   }
 
   /** The end of `stop`'s patience: nothing more is sent, and what is left has failed. */
   #expire(reason: string): void {
-    const giveUp = (items: readonly T[]) =>
-      new SendError(`Gave up as ${reason}`, {
-        kind: "transient",
-        undelivered: items,
-      });
+    const error = new SendError<T>(`Gave up as ${reason}`, {
+      kind: "transient",
+      code: "given_up",
+    });
+    if (this.#filling.length > 0) this.#cut();
     const left = this.#queue;
     this.#queue = [];
-    for (const { abort } of this.#sends) abort.abort(new Error(reason));
-    for (const batch of left) {
-      const items = this.#finish(batch.items);
-      this.buffered -= items.length;
-      this.#account({ items, waiters: batch.waiters }, giveUp(items));
+    for (const { abort } of this.#sends) abort?.abort(new Error(reason));
+    for (const cut of left) {
+      this.buffered -= cut.batch.length;
+      this.bufferedBytes -= cut.bytes;
+      this.#account(cut, error);
     }
     // A transport that heeds its signal now says what it has delivered; one that
     // does not is not waited for.
     const timer = setTimeout(() => {
-      for (const send of this.#sends) this.#settle(send, giveUp(send.items));
+      for (const cut of this.#sends) this.#settle(cut, error);
     }, ABORT_GRACE);
     this.#stopped?.then(() => clearTimeout(timer));
-  }
-}
-
-function checkOption(what: string, name: string, value: number): void {
-  if (!Number.isInteger(value) || value < 1) {
-    throw new RangeError(
-      `Cannot create ${what} as '${name}' must be a positive integer: current value is ${
-        show(value)
-      }`,
-    );
   }
 }

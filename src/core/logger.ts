@@ -1,5 +1,7 @@
-// Where the Batcher says what happened, and how a flood of it becomes a line a
-// second.
+// Where the Batcher says what happened, and how a flood of messages becomes one line
+// a second.
+
+import { backgroundTimer } from "./task.ts";
 
 /**
  * What the Batcher logs to: `console`, a logger of `@std/log`, LogTape or pino, or
@@ -8,7 +10,7 @@
 export interface Logger {
   /** `Flushing N metrics`, once per batch. */
   debug(message: string): unknown;
-  /** Not used at present. */
+  /** What ended well after trouble. */
   info(message: string): unknown;
   /** Metrics that were not accepted. */
   warn(message: string): unknown;
@@ -24,7 +26,7 @@ export const defaultLogger: Logger = {
   error: (message) => console.error(message),
 };
 
-/** Calls a function of the user's; what it throws, at once or later, goes to `onError`. */
+/** Calls a function of the user's; what it throws, now or later, goes to `onError`. */
 export function guard(
   call: () => unknown,
   onError: (error: unknown) => void = () => {},
@@ -40,15 +42,16 @@ export function guard(
 const WINDOW = 1000;
 
 /**
- * Lets one line a second through and counts the others. There is no timer, as it
- * would keep a process alive for a log line: what was counted is said with the
- * next event, or by `flush`, which the Batcher calls when it has nothing left to do.
+ * Lets one line a second through and counts the others. What was counted is said at
+ * the end of the second, with the last of the messages, or earlier by `flush`; its
+ * timer keeps no process alive.
  */
 export class ThrottledLog {
   readonly #write: (message: string) => void;
   #openUntil = -Infinity;
   #suppressed = 0;
   #last: () => string = () => "";
+  #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(write: (message: string) => void) {
     this.#write = write;
@@ -60,6 +63,10 @@ export class ThrottledLog {
     if (now < this.#openUntil) {
       this.#suppressed++;
       this.#last = message;
+      this.#timer ??= backgroundTimer(
+        () => this.flush(),
+        this.#openUntil - now,
+      );
       return;
     }
     this.flush();
@@ -69,13 +76,21 @@ export class ThrottledLog {
 
   /** Says how many messages were counted and not said, with the last of them. */
   flush(): void {
-    if (this.#suppressed === 0) return;
     const more = this.#suppressed;
-    this.#suppressed = 0;
+    this.drop();
+    if (more === 0) return;
+    this.#openUntil = performance.now() + WINDOW;
     this.#write(
       more === 1
         ? this.#last()
         : `${this.#last()} (and ${more - 1} more like it)`,
     );
+  }
+
+  /** Forgets what was counted. */
+  drop(): void {
+    this.#suppressed = 0;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
   }
 }

@@ -1,17 +1,17 @@
-// What a metric is, and what a TinyObs server takes as one.
+// The model: what a metric is, and the copy of it that waits to be sent. The limits
+// are the wire's, and handed in.
 
-import { show } from "./text.ts";
 import { type Tick, tick } from "./clock.ts";
+import { show } from "./text.ts";
 
-/** The kinds of metric that TinyObs knows. */
+/** The kinds of metric. */
 export type MetricType = "counter" | "gauge" | "histogram";
 
 /**
  * One sample of one time series.
  *
- * The limits are those of the TinyObs server (its `pkg/ingest/limits.go`),
- * counted in bytes of UTF-8. {@linkcode checkMetric} tells whether a value keeps
- * them.
+ * How long names and labels may be is up to the wire; {@linkcode checkMetric} tells
+ * whether a value keeps the limits.
  *
  * @example Usage
  * ```ts
@@ -26,86 +26,85 @@ export type MetricType = "counter" | "gauge" | "histogram";
  * ```
  */
 export interface Metric {
-  /** The metric's name: 1 to 256 bytes. */
+  /** The metric's name: not empty. */
   readonly name: string;
-  /** What the value means. */
+  /**
+   * What the value means: a counter's is its running total, a gauge's the current
+   * reading, a histogram's one observation.
+   */
   readonly type: MetricType;
   /** The sample: a finite number. */
   readonly value: number;
   /**
-   * What tells this series from others of the same name: at most 20 labels, a
-   * plain object of strings, keys of at most 256 and values of at most 1024
-   * bytes.
+   * What tells this series from others of the same name: a plain object of
+   * strings.
    *
    * @default {undefined} no labels
    */
   readonly labels?: Readonly<Record<string, string>>;
   /**
    * When the sample was taken: RFC 3339 with a zone, such as
-   * `2026-11-23T07:00:00.123456789Z`, in the years 1678 to 2261 (the server
-   * keeps signed 64-bit nanoseconds since 1970).
+   * `2026-11-23T07:00:00.123456789Z`.
    *
    * @default {undefined} the moment the metric is added to a `Batcher`
    */
   readonly timestamp?: string;
 }
 
-const MAX_NAME = 256;
-const MAX_LABELS = 20;
-const MAX_LABEL_KEY = 256;
-const MAX_LABEL_VALUE = 1024;
-
-/**
- * A metric that was checked and copied. One shape for every metric keeps the
- * hot path monomorphic: `timestamp` is `""` where `tick` and `nanos` stand for
- * it, and the text is only made when the metric is sent.
- */
-export interface AcceptedMetric {
-  name: string;
-  type: MetricType;
-  value: number;
-  labels: Record<string, string> | undefined;
-  timestamp: string;
-  tick: Tick | undefined;
-  nanos: number;
+/** The limits of a wire, with lengths in bytes of UTF-8. */
+export interface MetricRules {
+  /** How long a name may be. */
+  readonly maxName: number;
+  /** How many labels a metric may have. */
+  readonly maxLabels: number;
+  /** How long a label's key may be. */
+  readonly maxLabelKey: number;
+  /** How long a label's value may be. */
+  readonly maxLabelValue: number;
+  /** The first and the last year of a timestamp. */
+  readonly years: readonly [first: number, last: number];
 }
 
+/** The limits of a wire that names none. */
+export const NO_RULES: MetricRules = {
+  maxName: Infinity,
+  maxLabels: Infinity,
+  maxLabelKey: Infinity,
+  maxLabelValue: Infinity,
+  years: [0, 9999],
+};
+
 /**
- * Checks whether a value is a metric that a TinyObs server takes.
- *
- * One metric that breaks a rule makes the server refuse the whole request it
- * stands in, so everything is checked here that the server checks, and also what
- * it would silently change: `NaN` and the infinities become `null` in JSON, which
- * it stores as 0.
- *
- * @example Usage
- * ```ts
- * import { checkMetric } from "@tinyobs/batch";
- * import { assertEquals } from "@std/assert";
- *
- * assertEquals(checkMetric({ name: "up", type: "gauge", value: 1 }), undefined);
- * assertEquals(
- *   checkMetric({ name: "up", type: "gauge", value: NaN }),
- *   "'value' must be a finite number: current value is NaN",
- * );
- * ```
- *
- * @param metric Any value.
- * @returns Why it is not a metric (the field, the rule and the value), or
- * `undefined` if it is one.
+ * A metric that was checked and copied. Its timestamp is a tick at first, where it
+ * has none of its own, and becomes text in place when its batch is complete.
  */
-export function checkMetric(metric: unknown): string | undefined {
-  const accepted = acceptMetric(metric);
+export interface AcceptedMetric {
+  readonly name: string;
+  readonly type: MetricType;
+  readonly value: number;
+  readonly labels?: Readonly<Record<string, string>>;
+  timestamp: string | Tick;
+}
+
+/** Why a value is not a metric that keeps the rules, or `undefined` if it is one. */
+export function checkMetric(
+  metric: unknown,
+  rules: MetricRules,
+): string | undefined {
+  const accepted = acceptMetric(metric, rules);
   return typeof accepted === "string" ? accepted : undefined;
 }
 
 /**
- * Checks and copies a metric, and takes a stamp for one that has no timestamp.
- * Every field is read once, so that what was checked is what is kept.
+ * Checks and copies a metric. Every field is read once, so that what was checked is
+ * what is kept.
  *
- * @returns The copy, or the reason why it is none.
+ * @returns The copy, or the reason why the value is not a metric.
  */
-export function acceptMetric(metric: unknown): AcceptedMetric | string {
+export function acceptMetric(
+  metric: unknown,
+  rules: MetricRules,
+): AcceptedMetric | string {
   try {
     if (typeof metric !== "object" || metric === null) {
       return `A metric must be an object: current value is ${show(metric)}`;
@@ -114,10 +113,13 @@ export function acceptMetric(metric: unknown): AcceptedMetric | string {
       string,
       unknown
     >;
-    if (typeof name !== "string" || name === "" || !fits(name, MAX_NAME)) {
-      return `'name' must be a string of 1 to ${MAX_NAME} bytes: ${
-        current(name)
-      }`;
+    if (
+      typeof name !== "string" || name === "" || !fits(name, rules.maxName)
+    ) {
+      const most = rules.maxName;
+      return `'name' must be a ${
+        most === Infinity ? "non-empty string" : `string of 1 to ${most} bytes`
+      }: ${current(name)}`;
     }
     if (type !== "counter" && type !== "gauge" && type !== "histogram") {
       return `'type' must be "counter", "gauge" or "histogram": ${
@@ -134,84 +136,90 @@ export function acceptMetric(metric: unknown): AcceptedMetric | string {
       }
       // A spread, as an assignment to `__proto__` would lose that label.
       ownLabels = { ...labels } as Record<string, string>;
-      if (!labelsAreFine(ownLabels)) {
-        const reason = checkLabels(ownLabels);
+      if (!labelsAreFine(ownLabels, rules)) {
+        const reason = checkLabels(ownLabels, rules);
         if (reason !== undefined) return reason;
       }
     }
+    let stamp: string | Tick;
     if (timestamp === undefined || timestamp === null) {
-      const now = tick();
-      return {
-        name,
-        type,
-        value,
-        labels: ownLabels,
-        timestamp: "",
-        tick: now,
-        nanos: now.nanos++,
-      };
+      stamp = tick();
+    } else if (
+      typeof timestamp === "string" && isTimestamp(timestamp, rules.years)
+    ) {
+      stamp = timestamp;
+    } else {
+      const [first, last] = rules.years;
+      return `'timestamp' must be an RFC 3339 time with a zone${
+        rules.years === NO_RULES.years
+          ? ""
+          : `, in the years ${first} to ${last}`
+      }: ${current(timestamp)}`;
     }
-    if (typeof timestamp !== "string" || !isTimestamp(timestamp)) {
-      return `'timestamp' must be an RFC 3339 time with a zone, in the years 1678 to 2261: ${
-        current(timestamp)
-      }`;
-    }
-    return {
-      name,
-      type,
-      value,
-      labels: ownLabels,
-      timestamp,
-      tick: undefined,
-      nanos: 0,
-    };
+    return ownLabels === undefined
+      ? { name, type, value, timestamp: stamp }
+      : { name, type, value, labels: ownLabels, timestamp: stamp };
   } catch {
     return "A metric must be an object whose fields can be read: one of them throws an error";
   }
 }
 
-/** The metric as transports get it, with its stamp in text. */
-export function finishMetric(accepted: AcceptedMetric): Metric {
-  const { name, type, value, labels } = accepted;
-  const timestamp = accepted.tick?.format(accepted.nanos) ?? accepted.timestamp;
-  return labels === undefined
-    ? { name, type, value, timestamp }
-    : { name, type, value, labels, timestamp };
+/**
+ * The metrics as transports get them, with their stamps as text. They are the same
+ * objects: making others would double what there is to clean up.
+ *
+ * @param nanos The nanosecond of each metric's tick.
+ */
+export function finishMetrics(
+  metrics: AcceptedMetric[],
+  nanos: readonly number[],
+): Metric[] {
+  for (let i = 0; i < metrics.length; i++) {
+    const metric = metrics[i]!;
+    const { timestamp } = metric;
+    if (typeof timestamp !== "string") {
+      metric.timestamp = timestamp.format(nanos[i]!);
+    }
+  }
+  return metrics as Metric[];
 }
 
 /** Why a copy of a metric's labels breaks a rule, or `undefined`. */
 export function checkLabels(
   labels: Record<string, unknown>,
+  rules: MetricRules,
 ): string | undefined {
+  const { maxLabels, maxLabelKey, maxLabelValue } = rules;
   const keys = Object.keys(labels);
-  if (keys.length > MAX_LABELS) {
-    return `'labels' must have at most ${MAX_LABELS} entries: current number is ${keys.length}`;
+  if (keys.length > maxLabels) {
+    return `'labels' must have at most ${maxLabels} entries: current number is ${keys.length}`;
   }
   for (const key of keys) {
     const value = labels[key];
-    if (!fits(key, MAX_LABEL_KEY)) {
-      return `A label's key must have at most ${MAX_LABEL_KEY} bytes: ${
+    if (!fits(key, maxLabelKey)) {
+      return `A label's key must have at most ${maxLabelKey} bytes: ${
         current(key)
       }`;
     }
-    if (typeof value !== "string" || !fits(value, MAX_LABEL_VALUE)) {
-      return `Label ${
-        show(key)
-      } must be a string of at most ${MAX_LABEL_VALUE} bytes: ${
-        current(value)
-      }`;
+    if (typeof value !== "string" || !fits(value, maxLabelValue)) {
+      return `Label ${show(key)} must be a string${
+        maxLabelValue === Infinity ? "" : ` of at most ${maxLabelValue} bytes`
+      }: ${current(value)}`;
     }
   }
   return undefined;
 }
 
 /** The quick answer for what nearly all labels are; `checkLabels` decides the others. */
-function labelsAreFine(labels: Record<string, unknown>): boolean {
+function labelsAreFine(
+  labels: Record<string, unknown>,
+  { maxLabels, maxLabelKey, maxLabelValue }: MetricRules,
+): boolean {
   let n = 0;
   for (const key in labels) {
     const value = labels[key];
-    if (typeof value !== "string" || ++n > MAX_LABELS) return false;
-    if (key.length * 3 > MAX_LABEL_KEY || value.length * 3 > MAX_LABEL_VALUE) {
+    if (typeof value !== "string" || ++n > maxLabels) return false;
+    if (key.length * 3 > maxLabelKey || value.length * 3 > maxLabelValue) {
       return false;
     }
   }
@@ -221,8 +229,11 @@ function labelsAreFine(labels: Record<string, unknown>): boolean {
 const TIMESTAMP =
   /^(\d{4})-(\d\d)-(\d\d)T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(?:\.\d+)?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)$/;
 
-/** Whether the server reads the text as a time and can store it. */
-export function isTimestamp(text: string): boolean {
+/** Whether the text is an RFC 3339 time with a zone, in one of the years. */
+export function isTimestamp(
+  text: string,
+  [first, last]: readonly [number, number],
+): boolean {
   const match = TIMESTAMP.exec(text);
   if (match === null) return false;
   const [year, month, day] = [
@@ -230,7 +241,7 @@ export function isTimestamp(text: string): boolean {
     Number(match[2]),
     Number(match[3]),
   ];
-  return year >= 1678 && year <= 2261 && month >= 1 && month <= 12 &&
+  return year >= first && year <= last && month >= 1 && month <= 12 &&
     day >= 1 &&
     (day <= 28 || day <= new Date(Date.UTC(year, month, 0)).getUTCDate());
 }

@@ -1,12 +1,15 @@
-// A circuit breaker for the command line: once a batch has used up its retries, the
-// next ones are not all tried as long.
+// A circuit breaker: once a batch has used up its retries, the next ones are not all
+// tried for as long.
 
+import type { Batch } from "../core/batch.ts";
 import {
+  countUndelivered,
   SendError,
-  type SendOptions,
+  type SendErrorCode,
   toSendError,
-  type Transport,
-} from "../core/transport.ts";
+} from "../core/send_error.ts";
+import type { SendOptions, Transport } from "../core/transport.ts";
+import { wrapTransport } from "./wrap.ts";
 
 /**
  * Joins a transport and the same with retries. After a send that used up its
@@ -26,14 +29,16 @@ export function withBreaker<T>(
   let openUntil = -Infinity;
   let lastSuccess = -Infinity;
   let reason = "";
-  return {
-    async send(batch: readonly T[], options: SendOptions): Promise<void> {
+  let code: SendErrorCode = "unknown";
+  return wrapTransport(
+    retrying,
+    async (batch: Batch<T>, options: SendOptions): Promise<void> => {
       const begin = performance.now();
       const once = open;
       if (once && begin < openUntil) {
         throw new SendError(`${reason} (not tried again yet)`, {
           kind: "transient",
-          undelivered: batch,
+          code,
         });
       }
       try {
@@ -44,7 +49,8 @@ export function withBreaker<T>(
         const error = toSendError(thrown, batch);
         // What is not transient was answered by a server that is there.
         if (
-          error.kind !== "transient" || error.undelivered.length < batch.length
+          error.kind !== "transient" ||
+          countUndelivered(error, batch) < batch.length
         ) {
           open = false;
           lastSuccess = performance.now();
@@ -52,10 +58,10 @@ export function withBreaker<T>(
           const now = performance.now();
           open = true;
           if (once) openUntil = now + (now - begin);
-          reason = error.message;
+          ({ message: reason, code } = error);
         }
         throw error;
       }
     },
-  };
+  );
 }

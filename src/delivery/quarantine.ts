@@ -1,42 +1,44 @@
 // Quarantine: finds the items for which a server rejects a batch, and delivers the
 // others.
 
-import { count } from "../core/text.ts";
 import {
-  SendError,
-  type SendOptions,
+  countUndelivered,
+  type SendError,
   toSendError,
-  type Transport,
-} from "../core/transport.ts";
+} from "../core/send_error.ts";
+import { count } from "../core/text.ts";
+import type { SendOptions, Transport } from "../core/transport.ts";
+import { wrapTransport } from "./wrap.ts";
 
 /**
- * How many requests in a row may deliver nothing before a part is given up. Depth
- * first, even where every second item is a culprit something passes much sooner.
+ * After so many requests in a row that deliver nothing, a part is given up. As the
+ * search goes depth first, something gets through much sooner even where every
+ * second item is a culprit.
  */
 const PATIENCE = 256;
 /** The same, after a batch of which nothing was delivered. */
 const MIN_PATIENCE = 32;
-/** The same, for the parts that were not looked at yet when the patience ran out. */
+/** The same, for the parts that the search had not reached when its patience ran out. */
 const LAST_CHANCE = 3;
-/** After as many requests in a row, halving is quicker than taking the server's hints. */
+/** After so many requests in a row, halving is quicker than following the server's hints. */
 const MAX_HINTS = 16;
 
 /**
  * Wraps a transport so that the items at fault in a rejected batch do not take the
- * others with them.
+ * others down with them.
  *
- * A TinyObs server refuses a whole request for one bad metric, before it stores
- * any of it. So a rejected batch is cut in halves until the culprits stand alone,
- * and everything else is delivered. Where the server names the culprit
- * (`invalid metric at index N`), it is taken out at once. For k culprits among n
- * items this takes in the order of k·log2(n) requests, one at a time; when hundreds
- * of requests in a row deliver nothing, the rest is given up.
+ * A server that refuses a whole request for one bad item stores none of it. So a
+ * rejected batch is halved until the culprits stand alone, and everything else is
+ * delivered. Where the server names the culprit, it is taken out at once. For k
+ * culprits among n items this takes on the order of k·log2(n) requests, one at a
+ * time; when hundreds of requests in a row deliver nothing, the rest is given up.
  *
- * The error that remains holds just the culprits in `undelivered`, and as `cause`
- * an array with one `SendError` for each, in the server's words.
+ * The error that remains holds just the culprits in `undelivered`, and in `errors`
+ * one `SendError` for each, in the server's words.
  *
- * Other failures end the search. Put it around {@linkcode withRetry}, so that
- * those are retried on the way.
+ * Any other failure ends the search. Put it around {@linkcode withRetry}, so that
+ * transient failures are retried on the way. A `Batcher` does this by itself; see
+ * its option `quarantine`.
  *
  * @example Usage
  * ```ts
@@ -56,7 +58,7 @@ export function withQuarantine<T>(transport: Transport<T>): Transport<T> {
   let patience = PATIENCE;
 
   async function search(
-    batch: readonly T[],
+    items: readonly T[],
     first: SendError<T>,
     options: SendOptions,
   ): Promise<void> {
@@ -68,18 +70,15 @@ export function withQuarantine<T>(transport: Transport<T>): Transport<T> {
     let fruitless = 1;
     let delivered = false;
 
-    const divide = (error: SendError<T>) => {
-      const { undelivered, index } = error;
+    const divide = (error: SendError<T>, part: readonly T[]) => {
+      const { undelivered = part, index } = error;
       const named = undelivered.length === 1 ? 0 : index;
       let rest = undelivered;
       if (named !== undefined) {
-        culprits.push(
-          new SendError(error.message, {
-            kind: "rejected",
-            undelivered: undelivered.slice(named, named + 1),
-            status: error.status,
-          }),
-        );
+        culprits.push(error.with({
+          undelivered: undelivered.slice(named, named + 1),
+          index: undefined,
+        }));
         rest = undelivered.toSpliced(named, 1);
         if (rest.length === 0) return;
         if (fruitless < MAX_HINTS) {
@@ -95,24 +94,22 @@ export function withQuarantine<T>(transport: Transport<T>): Transport<T> {
     /** Everything that is not delivered, in the order of the batch. */
     const fail = (error: SendError<T>) => {
       const all = [
-        ...culprits.flatMap((c) => c.undelivered),
+        ...culprits.flatMap((culprit) => culprit.undelivered ?? []),
         ...left,
         ...parts.flat(),
       ];
       const counts = new Map<T, number>();
       for (const item of all) counts.set(item, (counts.get(item) ?? 0) + 1);
-      const undelivered = batch.filter((item) => {
+      const undelivered = items.filter((item) => {
         const n = counts.get(item) ?? 0;
         counts.set(item, n - 1);
         return n > 0;
       });
-      return new SendError(error.message, {
-        kind: error.kind,
+      return error.with({
         // A transport that hands back copies leaves open which items those are.
         undelivered: undelivered.length === all.length ? undelivered : all,
-        status: error.status,
-        retryAfter: error.retryAfter,
-        cause: culprits,
+        index: undefined,
+        errors: culprits,
       });
     };
 
@@ -128,19 +125,19 @@ export function withQuarantine<T>(transport: Transport<T>): Transport<T> {
         } catch (thrown) {
           const error = toSendError(thrown, part);
           if (error.kind !== "rejected" || options.signal.aborted) {
-            parts.push(error.undelivered);
+            parts.push(error.undelivered ?? part);
             throw fail(error);
           }
           // A transport that splits requests may have delivered a part of it.
-          const passed = error.undelivered.length < part.length;
+          const passed = countUndelivered(error, part) < part.length;
           fruitless = passed ? 0 : fruitless + 1;
           delivered ||= passed;
-          divide(error);
+          divide(error, part);
         }
       }
     };
 
-    divide(first);
+    divide(first, items);
     await go(patience);
     // What remains is a part of each size, and the larger ones may be good as a whole.
     const roots = parts;
@@ -159,36 +156,29 @@ export function withQuarantine<T>(transport: Transport<T>): Transport<T> {
       parts = [];
     }
     patience = delivered ? PATIENCE : MIN_PATIENCE;
-    const error = culprits[0];
-    if (error === undefined && left.length === 0) {
-      // The parts passed, each for itself: it was the batch that was too large.
-      return;
-    }
+    const error = culprits[0] ?? first;
+    // Each part got through by itself: it was the batch that was too large.
+    if (culprits.length === 0 && left.length === 0) return;
     const others = culprits.length - 1;
-    throw fail(
-      new SendError(
-        (error ?? first).message +
-          (others > 0 ? ` (and ${count(others, "more rejection")})` : "") +
-          (left.length > 0
-            ? ` (and ${left.length} given up, as nothing passed)`
-            : ""),
-        { kind: "rejected", undelivered: [], status: (error ?? first).status },
-      ),
-    );
+    throw fail(error.with({
+      message: error.message +
+        (others > 0 ? ` (and ${count(others, "more rejection")})` : "") +
+        (left.length > 0
+          ? ` (and ${left.length} given up, as nothing got through)`
+          : ""),
+    }));
   }
 
-  return {
-    async send(batch: readonly T[], options: SendOptions): Promise<void> {
-      try {
-        await transport.send(batch, options);
-        patience = PATIENCE;
-      } catch (thrown) {
-        const error = toSendError(thrown, batch);
-        if (error.kind !== "rejected" || error.undelivered.length === 0) {
-          throw error;
-        }
-        await search(batch, error, options);
+  return wrapTransport(transport, async (batch, options) => {
+    try {
+      await transport.send(batch, options);
+      patience = PATIENCE;
+    } catch (thrown) {
+      const error = toSendError(thrown, batch);
+      if (error.kind !== "rejected" || countUndelivered(error, batch) === 0) {
+        throw error;
       }
-    },
-  };
+      await search([...batch], error, options);
+    }
+  }, "quarantine");
 }

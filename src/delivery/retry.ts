@@ -1,13 +1,21 @@
-// Retry: a batch that met a transient failure is sent again, later and later.
+// Retry: after a transient failure, sends the batch again, at longer and longer
+// intervals.
 
-import { guard } from "../core/logger.ts";
-import { show } from "../core/text.ts";
+import { toBatch } from "../core/batch.ts";
 import {
+  checkDuration,
+  checkPositiveInteger,
+  checkRule,
+  MAX_TIMER,
+} from "../core/check.ts";
+import { guard } from "../core/logger.ts";
+import {
+  countUndelivered,
   type SendError,
-  type SendOptions,
   toSendError,
-  type Transport,
-} from "../core/transport.ts";
+} from "../core/send_error.ts";
+import type { Transport } from "../core/transport.ts";
+import { wrapTransport } from "./wrap.ts";
 
 /** What {@linkcode RetryOptions.onRetry} is told before each retry. */
 export interface RetryEvent<T> {
@@ -15,7 +23,7 @@ export interface RetryEvent<T> {
   readonly attempt: number;
   /** How long until the next one, in milliseconds. */
   readonly delay: number;
-  /** Why it failed, and what is to be sent again. */
+  /** Why it failed, and what of the batch goes out again. */
   readonly error: SendError<T>;
 }
 
@@ -26,21 +34,21 @@ export interface RetryEvent<T> {
  */
 export interface RetryOptions<T> {
   /**
-   * How often a batch is sent at most, the first time included. A positive
-   * integer; 1 retries nothing.
+   * The most times a batch is sent, the first one included. A positive integer; 1
+   * retries nothing.
    *
    * @default {5}
    */
   readonly attempts?: number | undefined;
   /**
-   * The bound of the first wait, in milliseconds: 0 or more. It doubles with each
-   * attempt.
+   * The upper bound of the first wait, in milliseconds: 0 or more. It doubles with
+   * each attempt.
    *
    * @default {500}
    */
   readonly baseDelay?: number | undefined;
   /**
-   * What the bound grows to at most, in milliseconds: at least `baseDelay`, at
+   * The most that the bound grows to, in milliseconds: at least `baseDelay`, at
    * most 2147483647.
    *
    * @default {30000}
@@ -54,18 +62,19 @@ export interface RetryOptions<T> {
   readonly onRetry?: ((event: RetryEvent<T>) => unknown) | undefined;
 }
 
-/** What a server may ask to wait at most: one that asks for hours is as good as down. */
+/** The longest `Retry-After` that is honoured: a server that asks for hours is as good as down. */
 const MAX_RETRY_AFTER = 5 * 60_000;
-const MAX_TIMER = 2 ** 31 - 1;
 
 /**
- * Wraps a transport so that transient failures are tried again.
+ * Wraps a transport so that a batch is sent again after a transient failure.
  *
  * The wait before each retry is random, between 0 and a bound that doubles each
  * time (exponential backoff with full jitter), so that many senders do not come
- * back at the same moment. A `Retry-After` of the server, up to five minutes, is
- * waited in full before that. Only what was not delivered is sent again. When the
- * signal is aborted, the wait ends and the last failure stands.
+ * back at the same moment. If the server sends a `Retry-After`, of up to five
+ * minutes, that passes in full first. Only what was not delivered is sent again.
+ * When the signal is aborted, the wait ends and the last failure stands.
+ *
+ * A `Batcher` does this by itself; see its option `retry`.
  *
  * @example Usage
  * ```ts
@@ -92,56 +101,48 @@ export function withRetry<T>(
   options: RetryOptions<T> = {},
 ): Transport<T> {
   const { attempts = 5, baseDelay = 500, maxDelay = 30_000, onRetry } = options;
-  if (!Number.isInteger(attempts) || attempts < 1) {
-    throw new RangeError(
-      `Cannot retry as 'attempts' must be a positive integer: current value is ${
-        show(attempts)
-      }`,
-    );
-  }
-  if (!(baseDelay >= 0)) {
-    throw new RangeError(
-      `Cannot retry as 'baseDelay' must be 0 or more milliseconds: current value is ${
-        show(baseDelay)
-      }`,
-    );
-  }
-  if (!(maxDelay >= baseDelay && maxDelay <= MAX_TIMER)) {
-    throw new RangeError(
-      `Cannot retry as 'maxDelay' must be at least 'baseDelay' and at most ${MAX_TIMER} milliseconds: current value is ${
-        show(maxDelay)
-      }`,
-    );
-  }
+  checkPositiveInteger("retry", "attempts", attempts);
+  checkDuration("retry", "baseDelay", baseDelay);
+  checkRule(
+    "retry",
+    "maxDelay",
+    maxDelay,
+    maxDelay >= baseDelay && maxDelay <= MAX_TIMER,
+    `at least 'baseDelay' and at most ${MAX_TIMER} milliseconds`,
+  );
 
-  return {
-    async send(batch: readonly T[], { signal }: SendOptions): Promise<void> {
-      let rest = batch;
-      for (let attempt = 1;; attempt++) {
-        try {
-          return await transport.send(rest, { signal });
-        } catch (thrown) {
-          const error = toSendError(thrown, rest);
-          if (error.undelivered.length === 0) return;
-          if (
-            error.kind !== "transient" || attempt >= attempts || signal.aborted
-          ) throw error;
-          const asked = Math.min(error.retryAfter ?? 0, MAX_RETRY_AFTER);
-          const bound = Math.min(
-            maxDelay,
-            baseDelay * 2 ** Math.min(attempt - 1, 31),
-          );
-          const delay = Math.round(asked + Math.random() * bound);
-          if (onRetry !== undefined) {
-            guard(() => onRetry({ attempt, delay, error }));
-          }
-          await sleep(delay, signal);
-          if (signal.aborted) throw error;
-          rest = error.undelivered;
+  return wrapTransport(transport, async (batch, { signal }) => {
+    let rest = toBatch(batch);
+    for (let attempt = 1;; attempt++) {
+      try {
+        return await transport.send(rest, { signal });
+      } catch (thrown) {
+        const error = toSendError(thrown, rest);
+        if (countUndelivered(error, rest) === 0) return;
+        // What failed of the rest, said of the batch.
+        const undelivered = error.undelivered ??
+          (rest.length < batch.length ? [...rest] : undefined);
+        const failure = undelivered === error.undelivered
+          ? error
+          : error.with({ undelivered });
+        if (
+          error.kind !== "transient" || attempt >= attempts || signal.aborted
+        ) throw failure;
+        const asked = Math.min(error.retryAfter ?? 0, MAX_RETRY_AFTER);
+        const bound = Math.min(
+          maxDelay,
+          baseDelay * 2 ** Math.min(attempt - 1, 31),
+        );
+        const delay = Math.round(asked + Math.random() * bound);
+        if (onRetry !== undefined) {
+          guard(() => onRetry({ attempt, delay, error: failure }));
         }
+        await sleep(delay, signal);
+        if (signal.aborted) throw failure;
+        if (error.undelivered !== undefined) rest = toBatch(error.undelivered);
       }
-    },
-  };
+    }
+  }, "retry");
 }
 
 /** Resolves after `delay` milliseconds, or when the signal is aborted. */

@@ -1,73 +1,95 @@
 // A line that is a metric: where its bytes are, and what of them is sent.
 //
-// Lines are kept as ranges of the chunk that they were read in, and not as strings
-// of their own: so a batch is one copy of bytes for each run of neighbouring lines,
-// which takes a fifth off what a line costs (`bench/ideas.ts`).
+// Lines are ranges of the chunk that they were read in, and not strings of their
+// own: so the body of a request is one copy of bytes for each run of neighbouring
+// lines, which takes a fifth off what a line costs.
 
-import type { Tick } from "../core/clock.ts";
+import { STAMP_LENGTH, type Tick } from "../core/clock.ts";
 
-const COMMA = 0x2c;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-const HEAD = encoder.encode('{"metrics":[');
-const TAIL = encoder.encode("]}");
-/** The most bytes that a UTF-16 unit takes in UTF-8. */
+const BEFORE_STAMP = encoder.encode(`,"timestamp":"`);
+const QUOTE = 0x22;
+const CLOSING_BRACE = 0x7d;
+/** How many bytes a stamp adds, with its quote and the closing brace behind it. */
+const STAMP_SIZE = BEFORE_STAMP.length + STAMP_LENGTH + 2;
+/** The most bytes of UTF-8 that a UTF-16 unit takes. */
 const MAX_UTF8 = 3;
-/** How long what `writeStamp` writes is. */
-const STAMP_SIZE = `,"timestamp":"2026-11-23T07:00:00.123456789Z"}`.length;
 
 /** A line of input that is a metric. */
 export class Line {
-  /** What it was read in, and others with it. Nobody may change it. */
+  /** The chunk it was read in, along with others. Nobody may change it. */
   readonly chunk: Uint8Array;
-  /** Where in the chunk it begins. */
+  /** Where it begins in the chunk. */
   readonly start: number;
   /** Where its line feed is. */
   readonly end: number;
-  /** Up to where it is sent as it is; after that comes the stamp or the tail. */
+  /** Up to where it is sent as it is. Beyond that, `tick` or `text` is sent instead. */
   readonly cut: number;
-  /** The stamp of a line without a timestamp; its closing brace comes after it. */
-  readonly tick: Tick | undefined;
-  /** Which nanosecond of `tick` it is. */
-  readonly nanos: number;
-  /** What is sent for a line that had to be written anew. */
-  readonly tail: string;
+  readonly #tick: Tick | undefined;
+  readonly #nanos: number;
+  readonly #text: string;
 
-  constructor(
+  // One constructor and one shape for all kinds, as this is the hot path.
+  private constructor(
     chunk: Uint8Array,
     start: number,
     end: number,
     cut: number,
     tick: Tick | undefined,
     nanos: number,
-    tail: string,
+    text: string,
   ) {
     this.chunk = chunk;
     this.start = start;
     this.end = end;
     this.cut = cut;
-    this.tick = tick;
-    this.nanos = nanos;
-    this.tail = tail;
+    this.#tick = tick;
+    this.#nanos = nanos;
+    this.#text = text;
   }
 
-  /** How many bytes it had, without its line feed. */
+  /** A line that is sent as it is, up to `cut`: what follows is white space. */
+  static verbatim(
+    chunk: Uint8Array,
+    start: number,
+    end: number,
+    cut: number,
+  ): Line {
+    return new Line(chunk, start, end, cut, undefined, 0, "");
+  }
+
+  /** A line that gets a timestamp in front of its closing brace. */
+  static stamped(
+    chunk: Uint8Array,
+    start: number,
+    end: number,
+    brace: number,
+    tick: Tick,
+    nanos: number,
+  ): Line {
+    return new Line(chunk, start, end, brace, tick, nanos, "");
+  }
+
+  /** A line in whose place another text is sent. */
+  static rewritten(
+    chunk: Uint8Array,
+    start: number,
+    end: number,
+    text: string,
+  ): Line {
+    return new Line(chunk, start, end, start, undefined, 0, text);
+  }
+
+  /** How many bytes were read, without the line feed. */
   get size(): number {
     return this.end - this.start;
   }
 
-  /** The same line in a chunk of its own. */
-  copy(): Line {
-    const { start, cut, tick, nanos, tail } = this;
-    return new Line(
-      this.bytes.slice(),
-      0,
-      this.size,
-      cut - start,
-      tick,
-      nanos,
-      tail,
-    );
+  /** How many bytes are sent, at most. */
+  get maxBody(): number {
+    return this.cut - this.start +
+      (this.#tick === undefined ? this.#text.length * MAX_UTF8 : STAMP_SIZE);
   }
 
   /** The line as it was read, without its line feed. */
@@ -80,83 +102,42 @@ export class Line {
     return decoder.decode(this.bytes);
   }
 
-  /** The metric in JSON, as it is sent. */
-  get body(): string {
-    const body = decoder.decode(encodeLines([this]));
-    return body.slice(HEAD.length, -TAIL.length);
+  /** The metric's JSON as it is sent, its stamp and the labels added to it included. */
+  get body(): Uint8Array<ArrayBuffer> {
+    const body = new Uint8Array(this.maxBody);
+    body.set(this.chunk.subarray(this.start, this.cut));
+    return body.subarray(0, this.writeRest(body, this.cut - this.start));
   }
-}
 
-/**
- * What bodies are written to. One for all of them: `fetch` copies what it is given,
- * as its standard has it, and a new one of 200 KB for each takes memory and time.
- */
-let scratch = new Uint8Array(256 * 1024);
-/** A larger one is not worth keeping. */
-const MAX_SCRATCH = 4 * 1024 * 1024;
-
-/**
- * The body of a request with these lines, as TinyObs reads it. It is good until the
- * next call.
- */
-export function encodeLines(lines: readonly Line[]): Uint8Array<ArrayBuffer> {
-  let size = HEAD.length + TAIL.length;
-  for (const { start, cut, tail } of lines) {
-    size += cut - start + STAMP_SIZE + tail.length * MAX_UTF8 + 1;
-  }
-  const body = scratch.length >= size ? scratch : new Uint8Array(size * 2);
-  if (body.length <= MAX_SCRATCH) scratch = body;
-  body.set(HEAD);
-  let at = HEAD.length;
-  for (let i = 0; i < lines.length;) {
-    const first = i;
-    const { chunk, start } = lines[i]!;
-    // With the lines that follow it in the chunk, nothing but a line feed in between.
-    let last = lines[i++]!;
-    while (i < lines.length && last.cut === last.end) {
-      const next = lines[i]!;
-      if (next.chunk !== chunk || next.start !== last.end + 1) break;
-      last = next;
-      i++;
+  /**
+   * Writes what is sent after `cut`.
+   *
+   * @returns Where it ends.
+   */
+  writeRest(body: Uint8Array, at: number): number {
+    if (this.#tick !== undefined) {
+      body.set(BEFORE_STAMP, at);
+      this.#tick.write(body, at + BEFORE_STAMP.length, this.#nanos);
+      const end = at + STAMP_SIZE;
+      body[end - 2] = QUOTE;
+      body[end - 1] = CLOSING_BRACE;
+      return end;
     }
-    body.set(chunk.subarray(start, last.cut), at);
-    const shift = at - start;
-    for (let k = first; k < i - 1; k++) body[lines[k]!.end + shift] = COMMA;
-    at = last.cut + shift;
-    if (last.tick !== undefined) {
-      writeStamp(last.tick, last.nanos, body, at);
-      at += STAMP_SIZE;
-    } else if (last.tail !== "") {
-      at += encoder.encodeInto(last.tail, body.subarray(at)).written;
-    }
-    body[at++] = COMMA;
+    if (this.#text === "") return at;
+    return at + encoder.encodeInto(this.#text, body.subarray(at)).written;
   }
-  // In place of the last comma.
-  body.set(TAIL, at - 1);
-  return body.subarray(0, at - 1 + TAIL.length);
-}
 
-let prefixTick: Tick | undefined;
-let prefix = new Uint8Array(0);
-
-/** Writes a timestamp and the closing brace, digit by digit: a string takes 100 ns more. */
-function writeStamp(
-  tick: Tick,
-  nanos: number,
-  body: Uint8Array,
-  at: number,
-): void {
-  if (tick !== prefixTick) {
-    prefix = encoder.encode(`,"timestamp":"${tick.prefix}`);
-    prefixTick = tick;
+  /** The same line in a chunk of its own. */
+  copy(): Line {
+    const { start, end, cut } = this;
+    return new Line(
+      this.bytes.slice(),
+      0,
+      end - start,
+      cut - start,
+      this.#tick,
+      this.#nanos,
+      this.#text,
+    );
   }
-  body.set(prefix, at);
-  const end = at + STAMP_SIZE;
-  for (let i = end - 4, rest = nanos; i >= end - 9; i--) {
-    body[i] = 0x30 + rest % 10;
-    rest = Math.floor(rest / 10);
-  }
-  body[end - 3] = 0x5a; // Z
-  body[end - 2] = 0x22; // "
-  body[end - 1] = 0x7d; // }
 }

@@ -1,17 +1,15 @@
-// NDJSON: bytes to lines, lines to checked metrics.
-//
-// A good line is forwarded as the text it is, as far as the server reads the same
-// from it as we do. Where a timestamp or a label is to be added, or the line holds
-// something that the server does not know or reads differently, what is sent is
-// written anew from what was read.
+// Framing: cuts chunks of bytes into lines, and hands each to the fast path or to the
+// slow one.
 
-import { stamp, tick } from "../core/clock.ts";
+import { tick } from "../core/clock.ts";
+import { likelyField } from "../core/fields.ts";
+import type { MetricRules } from "../core/metric.ts";
+import { guessFormat } from "./formats.ts";
 import { Line } from "./line.ts";
-import { found, scanLine } from "./scan.ts";
-import { checkLabels, checkMetric, type Metric } from "../core/metric.ts";
-import { excerpt, messageOf, show } from "../core/text.ts";
+import { parseLine, type ParseOptions } from "./parse.ts";
+import { Scanner } from "./scan.ts";
 
-/** A line that is none, or a part of one that is longer than the limit. */
+/** A line that is not a metric, or a part of one that is longer than the limit. */
 export interface BadLine {
   /** Which line of the input it is, from 1. */
   readonly number: number;
@@ -23,48 +21,79 @@ export interface BadLine {
   readonly more: boolean;
   /** Whether this is such a part and not the first: the line was reported already. */
   readonly continued: boolean;
+  /**
+   * Which format the input seems to be in and how to send it, for the first bad line
+   * of an input only.
+   */
+  readonly hint: string | undefined;
 }
 
 /** Options for {@linkcode NdjsonReader}. */
 export interface NdjsonReaderOptions {
+  /** The limits of the wire. */
+  readonly rules: MetricRules;
   /** How long a line may be, in bytes. A longer one costs no more memory than that. */
-  maxLine?: number;
-  /** Labels for every metric, where it does not have them itself. */
-  labels?: Readonly<Record<string, string>>;
+  readonly maxLine?: number | undefined;
+  /** Labels for every metric that does not have them itself. */
+  readonly labels?: Readonly<Record<string, string>> | undefined;
   /** Gets each bad line, in order. Its bytes are only good during the call. */
-  onBadLine: (line: BadLine) => void;
+  readonly onBadLine: (line: BadLine) => void;
+  /**
+   * Told once of each field that is not a metric's, with the one that is most likely
+   * meant and the number of the line.
+   */
+  readonly onUnknownField?:
+    | ((name: string, meant: string | undefined, number: number) => void)
+    | undefined;
 }
 
 const LF = 0x0a;
 const LINE_FEED = new Uint8Array([LF]);
 const NO_BYTES = new Uint8Array(0);
+/** So many unknown fields are told of; input that makes up ever new ones is no mistake. */
+const MAX_UNKNOWN = 20;
 
 /** Cuts a stream of bytes into lines and reads a metric from each. */
 export class NdjsonReader {
   readonly #maxLine: number;
-  readonly #labels: Readonly<Record<string, string>> | undefined;
+  readonly #scanner: Scanner;
+  readonly #parsing: ParseOptions;
   readonly #onBadLine: (line: BadLine) => void;
-  // A byte order mark is dropped by `readLine`, so that a rejected line keeps its own.
+  // A byte order mark is dropped by `parseLine`, so that a rejected line keeps its own.
   readonly #lossy = new TextDecoder("utf-8", { ignoreBOM: true });
   readonly #strict = new TextDecoder("utf-8", { ignoreBOM: true, fatal: true });
+  readonly #unknown = new Set<string>();
   /** The beginning of a line whose end was not read yet. */
   #carry: Uint8Array = NO_BYTES;
   /** In a line that has become too long: its parts are passed on as they come. */
   #overlong = false;
+  /** Whether a line of this input was bad. */
+  #anyBad = false;
 
-  /** Lines read so far, blank ones not counted. */
+  /** Lines read so far, not counting blank ones. */
   lines = 0;
-  /** How many of them are no metric. */
+  /** How many of them are not metrics. */
   invalid = 0;
   /** Line feeds read so far in this input: what line numbers are counted by. */
   #number = 0;
 
   constructor(options: NdjsonReaderOptions) {
+    const { rules, labels, onUnknownField } = options;
     this.#maxLine = options.maxLine ?? 1024 * 1024;
-    this.#labels =
-      options.labels !== undefined && Object.keys(options.labels).length > 0
-        ? options.labels
-        : undefined;
+    this.#scanner = new Scanner(rules);
+    this.#parsing = {
+      rules,
+      labels: labels !== undefined && Object.keys(labels).length > 0
+        ? labels
+        : undefined,
+      onUnknownField: onUnknownField === undefined ? undefined : (name) => {
+        const { size } = this.#unknown;
+        if (size >= MAX_UNKNOWN || this.#unknown.add(name).size === size) {
+          return;
+        }
+        onUnknownField(name, likelyField(name), this.#number);
+      },
+    };
     this.#onBadLine = options.onBadLine;
   }
 
@@ -123,6 +152,7 @@ export class NdjsonReader {
       this.#readLines(line, good);
     }
     this.#number = 0;
+    this.#anyBad = false;
     return good;
   }
 
@@ -141,21 +171,26 @@ export class NdjsonReader {
         return this.#readOneByOne(bytes, good);
       }
     }
+    const scanner = this.#parsing.labels === undefined
+      ? this.#scanner
+      : undefined;
     // The same line in the text and in the bytes.
     for (let start = 0, at = 0; start < text.length;) {
-      const quick = this.#labels === undefined && scanLine(text, start, ascii);
-      const end = quick ? found.end : text.indexOf("\n", start) + 1;
+      const quick = scanner !== undefined && scanner.scan(text, start, ascii);
+      const end = quick ? scanner.end : text.indexOf("\n", start) + 1;
       const next = ascii ? end : bytes.indexOf(LF, at) + 1;
       this.#number++;
       if (quick && next - at <= this.#maxLine) {
         this.lines++;
         // Between the brace and the line feed is nothing but ASCII.
-        const brace = next - (end - found.brace);
-        if (found.stamped) {
-          good.push(new Line(bytes, at, next - 1, brace + 1, undefined, 0, ""));
+        const brace = next - (end - scanner.brace);
+        if (scanner.stamped) {
+          good.push(Line.verbatim(bytes, at, next - 1, brace + 1));
         } else {
           const now = tick();
-          good.push(new Line(bytes, at, next - 1, brace, now, now.nanos++, ""));
+          good.push(
+            Line.stamped(bytes, at, next - 1, brace, now, now.take()),
+          );
         }
       } else {
         this.#readLine(text.slice(start, end - 1), bytes, at, next - 1, good);
@@ -194,11 +229,11 @@ export class NdjsonReader {
       this.lines++;
       return this.#reject(tooLong(this.#maxLine), chunk.subarray(start, end));
     }
-    const body = readMetric(text, this.#labels);
+    const body = parseLine(text, this.#parsing);
     if (body === undefined) return;
     this.lines++;
     if (typeof body === "string") {
-      good.push(new Line(chunk, start, end, start, undefined, 0, body));
+      good.push(Line.rewritten(chunk, start, end, body));
     } else {
       this.#reject(body.reason, chunk.subarray(start, end));
     }
@@ -210,33 +245,36 @@ export class NdjsonReader {
     if (!this.#overlong) {
       this.lines++;
       this.invalid++;
-      this.#onBadLine({
-        number,
-        reason,
-        raw: this.#carry,
-        more: true,
-        continued: false,
-      });
+      this.#report(number, reason, this.#carry, true, false);
       this.#carry = NO_BYTES;
     }
-    this.#onBadLine({ number, reason, raw: part, more, continued: true });
+    this.#report(number, reason, part, more, true);
     this.#overlong = more;
     if (!more) this.#number++;
   }
 
   #reject(reason: string, raw: Uint8Array): void {
     this.invalid++;
-    this.#onBadLine({
-      number: this.#number,
-      reason,
-      raw,
-      more: false,
-      continued: false,
-    });
+    this.#report(this.#number, reason, raw, false, false);
+  }
+
+  #report(
+    number: number,
+    reason: string,
+    raw: Uint8Array,
+    more: boolean,
+    continued: boolean,
+  ): void {
+    const format = this.#anyBad ? undefined : guessFormat(raw);
+    this.#anyBad = true;
+    const hint = format === undefined
+      ? undefined
+      : `this looks like ${format.looksLike}: ${format.instead}`;
+    this.#onBadLine({ number, reason, raw, more, continued, hint });
   }
 }
 
-/** Lines that are few among bad ones must not keep the whole chunk they stood in. */
+/** A few good lines among bad ones must not keep the whole chunk they were read in. */
 function shedChunk(size: number, good: Line[], from: number): void {
   let kept = 0;
   for (let i = from; i < good.length; i++) kept += good[i]!.size;
@@ -253,139 +291,4 @@ function concat(a: Uint8Array, b: Uint8Array): Uint8Array {
   both.set(a);
   both.set(b, a.length);
   return both;
-}
-
-/**
- * Reads a metric from a line.
- *
- * @returns What is to be sent, the reason why the line is no metric, or
- * `undefined` for a blank line.
- */
-export function readMetric(
-  line: string,
-  labels?: Readonly<Record<string, string>>,
-): string | { reason: string } | undefined {
-  // A byte order mark may stand before any line, where files were joined.
-  const text = (line.charCodeAt(0) === 0xfeff ? line.slice(1) : line).trim();
-  if (text === "") return undefined;
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    return { reason: `Not JSON: ${excerpt(messageOf(error), 120)}` };
-  }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    return {
-      reason: `A line must be a JSON object: current value is ${show(value)}`,
-    };
-  }
-  const metric = value as Metric;
-  if (isMisread(text, metric.labels)) {
-    return {
-      reason:
-        "A label's key that is one escaped character must be written without",
-    };
-  }
-  const reason = checkMetric(metric) ?? checkFields(text, metric);
-  if (reason !== undefined) return { reason };
-  return encodeLine(text, metric, labels);
-}
-
-const FIELDS = ["name", "type", "value", "labels", "timestamp"];
-
-/** A field's key, with the letters that Go takes for one another. */
-const FIELD = /"(?:name|type|value|labels|timestamp)"\s*:/giu;
-
-/**
- * Refuses fields that stand twice, and those that are a known field in another
- * case. Go's decoder matches fields without regard to case and merges what stands
- * twice, so that the server would store another metric than the one we checked.
- */
-function checkFields(text: string, metric: Metric): string | undefined {
-  // Where no key can be written with escapes, a count tells: each field once.
-  const fields = FIELDS.filter((field) => Object.hasOwn(metric, field)).length;
-  if (!text.includes("\\") && text.match(FIELD)?.length === fields) {
-    return undefined;
-  }
-  const seen = new Set<string>();
-  for (const key of keysAt(1, text)) {
-    // Both ways, as Go folds the long s and the Kelvin sign too.
-    const field = key.toUpperCase().toLowerCase();
-    if (!FIELDS.includes(field)) continue;
-    if (key !== field) return `Field ${show(key)} must be written "${field}"`;
-    if (seen.has(key)) return `Field "${key}" must not stand twice in a line`;
-    seen.add(key);
-  }
-  return undefined;
-}
-
-/** A string, with the colon if it is a key, or a bracket. Only for text that is JSON. */
-const TOKEN = /"(?:[^"\\]|\\.)*"(?=(\s*:)?)|[{}[\]]/g;
-
-/** The keys of the objects at a depth of a JSON text, as they stand there. */
-function* keysAt(wanted: number, text: string): Generator<string> {
-  let depth = 0;
-  for (const [token, colon] of text.matchAll(TOKEN)) {
-    if (token === "{" || token === "[") depth++;
-    else if (token === "}" || token === "]") depth--;
-    else if (depth === wanted && colon !== undefined) yield JSON.parse(token);
-  }
-}
-
-/**
- * Whether `JSON.parse` took another key for a backslash. V8 15.0 (Deno 2.9) does,
- * with every key of one escaped character, after it has seen a label `"\\"`:
- * `JSON.parse('{"x":0,"\\\\":1}'); JSON.parse('{"x":0,"\\n":1}')["\\n"]` is undefined.
- */
-function isMisread(text: string, labels: unknown): boolean {
-  if (
-    typeof labels !== "object" || labels === null ||
-    !Object.hasOwn(labels, "\\")
-  ) return false;
-  const keys = new Set(keysAt(2, text));
-  return !keys.has("\\") ||
-    [...keys].some((key) => !Object.hasOwn(labels, key));
-}
-
-/** Whether a string of the text reads so only with its escapes, which Go reads in no time. */
-function isEscaped(text: string, value: string | undefined): boolean {
-  if (value === undefined || !text.includes("\\")) return false;
-  const strings = text.match(/"(?:[^"\\]|\\.)*"/g) ?? [];
-  return strings.some((string) =>
-    string.includes("\\") && JSON.parse(string) === value
-  );
-}
-
-/** What to send for a line that is a good metric. */
-function encodeLine(
-  text: string,
-  metric: Metric,
-  defaults: Readonly<Record<string, string>> | undefined,
-): string | { reason: string } {
-  const { name, type, value, timestamp } = metric;
-  let labels: Metric["labels"] = metric.labels ?? undefined;
-  if (defaults !== undefined) {
-    labels = { ...defaults, ...labels };
-    const reason = checkLabels(labels);
-    if (reason !== undefined) {
-      return { reason: `With the labels added: ${reason}` };
-    }
-  } else if (
-    timestamp !== null &&
-    Object.keys(metric).every((key) => FIELDS.includes(key)) &&
-    !isEscaped(text, timestamp) &&
-    // Of a label that stands twice, the first one was not checked.
-    [...keysAt(2, text)].length === Object.keys(labels ?? {}).length
-  ) {
-    return timestamp === undefined
-      ? `${text.slice(0, -1)},"timestamp":"${stamp()}"}`
-      : text;
-  }
-  return JSON.stringify({
-    name,
-    type,
-    value,
-    labels,
-    timestamp: timestamp ?? stamp(),
-  });
 }

@@ -1,74 +1,51 @@
-// The transport that speaks HTTP: one POST per request, and a verdict on the
-// answer.
+// The transport for TinyObs: its JSON, its limits, and what its answers mean.
 
+import { parseJson } from "../core/json.ts";
 import type { Metric } from "../core/metric.ts";
+import { count, show } from "../core/text.ts";
+import type { Transport } from "../core/transport.ts";
 import {
-  SendError,
-  type SendErrorKind,
-  type SendOptions,
-  type Transport,
-} from "../core/transport.ts";
-import { safeUrl, Target } from "./http/target.ts";
-import { count, messageOf, show } from "../core/text.ts";
+  type Answer,
+  judgeStatus,
+  parseObject,
+  parseRetryAfter,
+  type Verdict,
+} from "./http/answer.ts";
+import { encodeText } from "./http/buffers.ts";
+import {
+  type Encoded,
+  type HttpOptions,
+  httpTransport,
+} from "./http/http_transport.ts";
+import { TINYOBS_MAX_PER_REQUEST, TINYOBS_RULES } from "./tinyobs_rules.ts";
 
 /**
  * Options for {@linkcode fetchTransport}.
  *
  * @typeParam T What a batch consists of.
  */
-export interface FetchTransportOptions<T> {
+export interface FetchTransportOptions<T> extends HttpOptions {
   /**
-   * Sent as `Authorization: Bearer KEY`. It never appears in a message.
-   *
-   * @default {undefined} no key
-   */
-  readonly apiKey?: string | undefined;
-  /**
-   * Further request headers. They go over the ones the transport sets itself.
-   *
-   * @default {undefined} only `Content-Type: application/json` and the key
-   */
-  readonly headers?: HeadersInit | undefined;
-  /**
-   * How long one request may take, its answer included, in milliseconds: more
-   * than 0, at most 2147483647.
-   *
-   * @default {5000}
-   */
-  readonly timeout?: number | undefined;
-  /**
-   * How many items one request holds at most. A larger batch goes out as several
-   * requests, one after the other. TinyObs refuses more than 1000 (its
-   * `pkg/ingest/limits.go`).
+   * How many items one request holds at most: a positive integer. A larger batch
+   * goes out as several requests, one after the other. TinyObs refuses more than
+   * 1000 (its `pkg/ingest/limits.go`).
    *
    * @default {1000}
    */
   readonly maxPerRequest?: number | undefined;
   /**
-   * Makes a request's body of its items. The same items must give the same body.
-   * What it returns may be changed once `fetch` has returned its promise.
+   * Makes a request's body from its items. The same items must give the same body.
    *
    * @default {undefined} `{"metrics":[…]}`, as TinyObs reads it
    */
   readonly encode?:
     | ((items: readonly T[]) => string | Uint8Array<ArrayBuffer>)
     | undefined;
-  /**
-   * What makes the requests. It must heed `init.signal`, which carries the timeout.
-   *
-   * @default {globalThis.fetch}
-   */
-  readonly fetch?:
-    | ((url: string, init: RequestInit) => Promise<Response>)
-    | undefined;
 }
 
-/** An answer that is longer is not read to its end. */
-const MAX_ANSWER = 64 * 1024;
-const MAX_TIMEOUT = 2 ** 31 - 1;
-
 /**
- * Makes a transport that sends each batch to an HTTP server, as TinyObs takes it.
+ * Makes a transport that posts each batch to a TinyObs server, or to anything else
+ * that takes JSON over HTTP.
  *
  * - A request ends after `timeout` (`AbortSignal.timeout`) or with the caller's
  *   signal.
@@ -77,14 +54,18 @@ const MAX_TIMEOUT = 2 ** 31 - 1;
  * - A 2xx counts as delivered, unless it is HTML, longer than 64 KiB or says
  *   another `count` than was sent: then something else answered, or a part was
  *   dropped.
- * - Every other answer is a {@linkcode SendError}. `transient`: 408, 429 (unless
- *   it names TinyObs's cardinality limit and has no `Retry-After`), 500, 502, 503, 504, and no answer at
- *   all. `rejected`: 400, 413, 422 and the cardinality 429. `refused`: the others.
+ * - Every other answer is a {@linkcode SendError}. `transient`: 408, 429 (unless it
+ *   names TinyObs's cardinality limit and has no `Retry-After`), 500, 502, 503, 504,
+ *   and no answer at all. `rejected`: 400, 413, 422 and the cardinality 429.
+ *   `refused`: the others.
  *
- * Delivery is at least once: where a connection breaks after the server read the
- * request, nobody knows, and Deno's and Node's `fetch` may repeat a request by
- * themselves on a kept connection that turns out to be dead. Metrics with the same
- * timestamps overwrite themselves on the server, so they do not count twice.
+ * Delivery is at least once: where a connection breaks after the server has read
+ * the request, nobody knows, and Deno's and Node's `fetch` may repeat a request by
+ * themselves when a kept connection turns out to be dead. On the server, a metric
+ * with the same timestamp overwrites itself, so it does not count twice.
+ *
+ * A batch of a `Batcher` is encoded once and kept as bytes: a retry sends the very
+ * same ones.
  *
  * @example Usage
  * ```ts
@@ -101,7 +82,7 @@ const MAX_TIMEOUT = 2 ** 31 - 1;
  * a Basic `Authorization` header.
  * @param options The key, limits and encoding.
  * @returns The transport.
- * @throws {TypeError} If `url` is no HTTP URL, or a header's name or value cannot
+ * @throws {TypeError} If `url` is not an HTTP URL, or a header's name or value cannot
  * be sent.
  * @throws {RangeError} If `timeout` or `maxPerRequest` is out of its bounds.
  */
@@ -109,314 +90,113 @@ export function fetchTransport<T = Metric>(
   url: string | URL,
   options: FetchTransportOptions<T> = {},
 ): Transport<T> {
-  const { timeout = 5000, maxPerRequest = 1000 } = options;
-  const encode = options.encode ?? encodeMetrics;
-  if (!(typeof timeout === "number" && timeout > 0 && timeout <= MAX_TIMEOUT)) {
-    throw new RangeError(
-      `Cannot create fetchTransport as 'timeout' must be more than 0 and at most ${MAX_TIMEOUT} milliseconds: current value is ${
-        show(timeout)
-      }`,
-    );
-  }
-  if (!Number.isInteger(maxPerRequest) || maxPerRequest < 1) {
-    throw new RangeError(
-      `Cannot create fetchTransport as 'maxPerRequest' must be a positive integer: current value is ${
-        show(maxPerRequest)
-      }`,
-    );
-  }
-  const target = new Target(url, options);
+  const { encode, maxPerRequest } = options;
+  return tinyobsTransport<T>(url, options, {
+    encode: encode === undefined
+      ? encodeMetrics
+      : (items) => ({ body: encode(items) }),
+    maxPerRequest,
+  });
+}
 
-  async function post(items: readonly T[], signal: AbortSignal): Promise<void> {
-    const fail = (
-      kind: SendErrorKind,
-      message: string,
-      details: {
-        status?: number;
-        retryAfter?: number | undefined;
-        index?: number | undefined;
-      } = {},
-    ) =>
-      new SendError(message, {
-        kind,
-        undelivered: items,
-        ...details,
-      });
+/** What items of one's own need, to be sent to a TinyObs server. */
+export interface TinyobsWire<T> {
+  readonly encode: (items: readonly T[]) => Encoded<T>;
+  readonly maxPerRequest?: number | undefined;
+  /** Told of the length of each request's body. */
+  readonly onRequest?: ((bytes: number) => void) | undefined;
+}
 
-    // Looked up at each request, so that a test's or a tracer's patch is seen.
-    const fetch = options.fetch ?? globalThis.fetch;
-    let body: string | Uint8Array<ArrayBuffer>;
-    let pooled = false;
-    try {
-      body = encode(items);
-      if (typeof body === "string" && fetch === nativeFetch) {
-        body = toBytes(body);
-        pooled = typeof body !== "string";
-      }
-    } catch (error) {
-      throw fail(
-        "rejected",
-        `Cannot encode ${count(items.length)}: ${
-          target.quote(messageOf(error), 300)
-        }`,
-      );
-    }
-    const timer = AbortSignal.timeout(Math.ceil(timeout));
-    let response: Response;
-    let answer: string | undefined;
-    try {
-      response = await fetch(target.href, {
-        method: "POST",
-        headers: target.headers,
-        body,
-        redirect: "manual",
-        signal: AbortSignal.any([signal, timer]),
-      });
-      answer = await readAnswer(response);
-      // Not after an error: the request may still be on its way.
-      if (pooled && body instanceof Uint8Array) {
-        buffers.push(new Uint8Array(body.buffer));
-      }
-    } catch (error) {
-      if (signal.aborted) {
-        throw fail(
-          "transient",
-          `Sending to ${target.name} was aborted: ${
-            target.quote(messageOf(signal.reason), 300)
-          }`,
-        );
-      }
-      if (timer.aborted) {
-        throw fail(
-          "transient",
-          `No answer from ${target.name} within ${timeout} ms`,
-        );
-      }
-      throw fail(
-        isDenied(error) ? "refused" : "transient",
-        `Cannot send to ${target.name}: ${
-          target.quote(networkReason(error), 300)
-        }`,
-      );
-    }
+/** The transport for items that are encoded in a way of their own. */
+export function tinyobsTransport<T>(
+  url: string | URL,
+  options: HttpOptions,
+  wire: TinyobsWire<T>,
+): Transport<T> {
+  return httpTransport<T>({
+    name: "fetchTransport",
+    url,
+    wireHeaders: { "content-type": "application/json" },
+    judge,
+    rules: TINYOBS_RULES,
+    text: true,
+    ...wire,
+    maxPerRequest: wire.maxPerRequest === undefined
+      ? TINYOBS_MAX_PER_REQUEST
+      : wire.maxPerRequest,
+  }, options);
+}
 
-    const { status } = response;
-    const says = `${target.name} answered ${
-      target.quote(`${status} ${response.statusText}`.trim(), 100)
-    }`;
-    if (response.ok) {
-      const problem = checkAnswer(response, answer, items.length);
-      if (problem === undefined) return;
-      throw fail("refused", `${says}, but ${target.quote(problem, 300)}`, {
-        status,
-      });
-    }
-    const words = serverWords(answer);
-    const message = words === ""
-      ? says
-      : `${says}: ${target.quote(words, 300)}`;
-    const retryAfter = parseRetryAfter(response.headers.get("retry-after"));
-    const kind = classify(status, retryAfter, words);
-    if (kind === "rejected") {
-      throw fail(kind, message, {
-        status,
-        index: namedIndex(words, items.length),
-      });
-    }
-    const location = status >= 300 && status < 400 &&
-      response.headers.get("location");
-    throw fail(
-      kind,
-      location
-        ? `${says}, a redirect to ${
-          target.quote(safeUrl(location, target.href), 200)
-        }`
-        : message,
-      { status, retryAfter },
-    );
-  }
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
+/** What the server reads before and after the metrics of a request. */
+export const HEAD: Uint8Array<ArrayBuffer> = encoder.encode('{"metrics":[');
+export const TAIL: Uint8Array<ArrayBuffer> = encoder.encode("]}");
+
+function encodeMetrics<T>(items: readonly T[]): Encoded<T> {
+  const body = encodeText(
+    items.some(isNegativeZero)
+      ? `{"metrics":[${items.map(stringifyExactly)}]}`
+      : JSON.stringify({ metrics: items }),
+  );
   return {
-    async send(batch: readonly T[], { signal }: SendOptions): Promise<void> {
-      if (batch.length <= maxPerRequest) return await post(batch, signal);
-      const errors: SendError<T>[] = [];
-      let at = 0;
-      while (at < batch.length) {
-        const items = batch.slice(at, at + maxPerRequest);
-        at += items.length;
-        try {
-          await post(items, signal);
-        } catch (error) {
-          errors.push(error as SendError<T>);
-          // A request that was rejected says nothing about the next one; any
-          // other failure would meet it as well.
-          if ((error as SendError<T>).kind !== "rejected") break;
-        }
-      }
-      const last = errors.at(-1);
-      if (last === undefined) return;
-      throw new SendError(last.message, {
-        kind: last.kind,
-        undelivered: [
-          ...errors.flatMap((error) => error.undelivered),
-          ...batch.slice(at),
-        ],
-        status: last.status,
-        retryAfter: last.retryAfter,
-        index: errors.length === 1 ? last.index : undefined,
-      });
-    },
+    body,
+    recyclable: true,
+    restore: () =>
+      (parseJson(decoder.decode(body)) as { metrics: T[] }).metrics,
   };
 }
 
-const nativeFetch = globalThis.fetch;
-const encoder = new TextEncoder();
-/** Buffers that no request uses at the moment. A larger one is not worth keeping. */
-const buffers: Uint8Array<ArrayBuffer>[] = [];
-const MAX_BUFFER = 4 * 1024 * 1024;
-
-/**
- * A text's bytes in a buffer of the pool, as `fetch` takes a fresh text a third
- * longer (`bench/ideas.ts`). Only for the `fetch` that was there from the start:
- * a test's may want to keep what it is given.
- */
-function toBytes(text: string): string | Uint8Array<ArrayBuffer> {
-  const size = text.length * 3;
-  if (size > MAX_BUFFER) return text;
-  let buffer = buffers.pop();
-  if (buffer === undefined || buffer.length < size) {
-    buffer = new Uint8Array(size);
-  }
-  return buffer.subarray(0, encoder.encodeInto(text, buffer).written);
+/** JSON has a -0, which `JSON.stringify` writes as 0. */
+function stringifyExactly(item: unknown): string {
+  const text = JSON.stringify(item);
+  // Inside a string, the quotes would be escaped.
+  return isNegativeZero(item) ? text.replace('"value":0', '"value":-0') : text;
 }
 
-function encodeMetrics(items: readonly unknown[]): string {
-  return JSON.stringify({ metrics: items });
+function isNegativeZero(item: unknown): boolean {
+  return Object.is((item as Partial<Metric> | null)?.value, -0);
 }
 
-/** The answer's text, or `undefined` if it is longer than is worth reading. */
-async function readAnswer(response: Response): Promise<string | undefined> {
-  if (response.body === null) return "";
-  // An unread body costs the connection, so the usual answer is read to its end. The
-  // length of a compressed one tells nothing.
-  const { headers } = response;
-  const length = Number(headers.get("content-length") ?? Infinity);
-  if (length <= MAX_ANSWER && !headers.has("content-encoding")) {
-    return await response.text();
+function judge(answer: Answer, sent: number): Verdict | undefined {
+  const { status, headers, text } = answer;
+  if (status >= 200 && status < 300) {
+    const said = parseObject(text ?? "") ?? {};
+    if (said.status === "error" || (said.error ?? null) !== null) {
+      // A gateway that wraps the server's error in a 200.
+      const { reason } = judgeStatus(answer);
+      return {
+        kind: "refused",
+        code: "status",
+        reason: `reports an error: ${reason}`,
+      };
+    }
+    const taken = said.count;
+    if (taken === undefined || taken === sent) return undefined;
+    return {
+      kind: "refused",
+      code: "count",
+      reason: `says that it took ${show(taken)} of ${count(sent)}`,
+    };
   }
-  const reader = response.body.getReader();
-  const decoder = new TextDecoder();
-  let text = "";
-  for (let bytes = 0; bytes <= MAX_ANSWER;) {
-    const { done, value } = await reader.read();
-    if (done) return text + decoder.decode();
-    bytes += value.byteLength;
-    text += decoder.decode(value, { stream: true });
-  }
-  await reader.cancel().catch(() => {});
-  return undefined;
-}
-
-/** Why a 2xx is not the server's word that it has the items, or `undefined`. */
-function checkAnswer(
-  response: Response,
-  answer: string | undefined,
-  sent: number,
-): string | undefined {
-  if (answer === undefined) {
-    return "with a longer text than a server of metrics gives";
-  }
+  const verdict = judgeStatus(answer);
+  const { reason } = verdict;
   if (
-    /html/i.test(response.headers.get("content-type") ?? "") ||
-    /^\s*</.test(answer)
+    status === 429 && /cardinality/i.test(reason) &&
+    parseRetryAfter(headers) === undefined
   ) {
-    return "with HTML: it is not a server of metrics";
+    // The limit on the number of series, which does not pass with time.
+    return { ...verdict, kind: "rejected", code: "series_limit" };
   }
-  const taken = parseObject(answer)?.count;
-  return taken === undefined || taken === sent
-    ? undefined
-    : `says that it took ${show(taken)} of ${count(sent)}`;
+  return verdict.kind === "rejected"
+    ? { ...verdict, index: namedIndex(reason, sent) }
+    : verdict;
 }
 
-/** The server's own explanation: `message` of its JSON, else its text. */
-function serverWords(answer: string | undefined): string {
-  if (answer === undefined) return "";
-  const { message, error } = parseObject(answer) ?? {};
-  const words = typeof message === "string"
-    ? message
-    : typeof error === "string"
-    ? error
-    : answer;
-  return /^\s*</.test(words) ? "(HTML)" : words.trim();
-}
-
-function parseObject(text: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null
-      ? value as Record<string, unknown>
-      : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function classify(
-  status: number,
-  retryAfter: number | undefined,
-  words: string,
-): SendErrorKind {
-  switch (status) {
-    case 400:
-    case 413:
-    case 422:
-      return "rejected";
-    case 429:
-      // TinyObs's limit of series, which does not pass with time.
-      return retryAfter === undefined && /cardinality/i.test(words)
-        ? "rejected"
-        : "transient";
-    case 408:
-    case 500:
-    case 502:
-    case 503:
-    case 504:
-      return "transient";
-    default:
-      return "refused";
-  }
-}
-
-/** The index that TinyObs names in `invalid metric at index N: …`. */
+/** The index that the server names in `invalid metric at index N: …`. */
 function namedIndex(words: string, items: number): number | undefined {
   const match = /invalid metric at index (\d{1,9})\b/i.exec(words);
   const index = match === null ? items : Number(match[1]);
   return index < items ? index : undefined;
-}
-
-/** `Retry-After` in milliseconds: seconds or an HTTP date (RFC 9110, 10.2.3). */
-function parseRetryAfter(value: string | null): number | undefined {
-  if (value === null) return undefined;
-  const text = value.trim();
-  if (/^\d+$/.test(text)) return Number(text) * 1000;
-  const at = Date.parse(text);
-  return Number.isNaN(at) ? undefined : Math.max(0, at - Date.now());
-}
-
-/** What broke, without the URL that errors of `fetch` repeat. */
-function networkReason(error: unknown): string {
-  // "fetch failed" is all that Deno, Node and Bun say themselves; the cause tells
-  // why, or where several addresses were tried, the first of its errors.
-  let source = error instanceof Error && error.cause !== undefined
-    ? error.cause
-    : error;
-  if (source instanceof AggregateError) source = source.errors[0] ?? source;
-  return messageOf(source)
-    .replace(/^error sending request.*?client error \(\w+\): /s, "")
-    .replace(/^error sending request.*? \([^)]*\): /s, "").trim();
-}
-
-/** A missing permission of Deno, which does not come by waiting. */
-function isDenied(error: unknown): boolean {
-  return error instanceof Error && error.name === "NotCapable";
 }

@@ -3,6 +3,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { readLines } from "../../src/cli/input.ts";
 import { NdjsonReader } from "../../src/ndjson/reader.ts";
+import { TINYOBS_RULES } from "../../src/transports/tinyobs_rules.ts";
 
 const encoder = new TextEncoder();
 const line = (i: number) => `{"name":"a","type":"gauge","value":${i}}`;
@@ -13,6 +14,8 @@ class HandInput {
   #ended = false;
   #wake = () => {};
   reads = 0;
+
+  close(): void {}
 
   put(text: string): void {
     this.#bytes = new Uint8Array([...this.#bytes, ...encoder.encode(text)]);
@@ -50,6 +53,7 @@ async function readAll(
 ): Promise<Outcome> {
   const bad: string[] = [];
   const reader = new NdjsonReader({
+    rules: TINYOBS_RULES,
     onBadLine: ({ raw }) => bad.push(new TextDecoder().decode(raw)),
   });
   const good: string[] = [];
@@ -114,7 +118,7 @@ Deno.test("a half line that never goes on is given up after a moment, as a bad l
 });
 
 Deno.test("what an input throws comes after the lines that were read", async () => {
-  const reader = new NdjsonReader({ onBadLine() {} });
+  const reader = new NdjsonReader({ rules: TINYOBS_RULES, onBadLine() {} });
   let reads = 0;
   const input = {
     read(buffer: Uint8Array): Promise<number | null> {
@@ -123,6 +127,7 @@ Deno.test("what an input throws comes after the lines that were read", async () 
       buffer.set(bytes);
       return Promise.resolve(bytes.length);
     },
+    close() {},
   };
   const good: string[] = [];
   await assertRejects(

@@ -4,11 +4,9 @@ import {
   assertObjectMatch,
   assertStringIncludes,
 } from "@std/assert";
-import {
-  type CliOptions,
-  parseOptions,
-  UsageError,
-} from "../../src/cli/options.ts";
+import type { CliOptions } from "../../src/cli/flags.ts";
+import { parseOptions } from "../../src/cli/options.ts";
+import { UsageError } from "../../src/cli/values.ts";
 
 const NO_ENV = () => undefined;
 
@@ -40,7 +38,7 @@ const DEFAULTS: Partial<CliOptions> = {
   timeout: 5000,
   concurrency: 4,
   retries: 5,
-  drainTimeout: 10_000,
+  drainTimeout: 8000,
   rejects: undefined,
   headers: [],
   labels: {},

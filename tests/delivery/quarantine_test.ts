@@ -7,6 +7,7 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import {
+  type Batch,
   SendError,
   type SendErrorKind,
   type Transport,
@@ -27,7 +28,8 @@ class Strict implements Transport<number> {
   /** What to throw at a request instead of answering it. */
   fault: (n: number, batch: readonly number[]) => unknown = () => undefined;
 
-  send(batch: readonly number[]): Promise<void> {
+  send(items: Batch<number>): Promise<void> {
+    const batch = [...items];
     this.requests.push(batch);
     const fault = this.fault(this.requests.length, batch);
     if (fault !== undefined) return Promise.reject(fault);
@@ -77,12 +79,6 @@ async function deliver(
   return error;
 }
 
-/** The errors of the culprits. */
-function causes(error: SendError<number>): SendError<number>[] {
-  assert(Array.isArray(error.cause), "the cause is an array");
-  return error.cause;
-}
-
 Deno.test("a batch that is taken is sent once, as it is", async () => {
   const server = new Strict();
   assertEquals(await deliver(server, 1000), undefined);
@@ -122,13 +118,13 @@ for (const [where, spread] of Object.entries(SPREADS)) {
           assert(server.requests.length <= most, what);
           // One error for each culprit, in the server's words.
           assertEquals(
-            new Set(causes(error!).flatMap((cause) => cause.undelivered)),
+            new Set(error!.errors.flatMap((cause) => cause.undelivered)),
             culprits,
           );
-          for (const cause of causes(error!)) {
+          for (const cause of error!.errors) {
             assertEquals([cause.kind, cause.status], ["rejected", 400]);
-            assertEquals(cause.undelivered.length, 1);
-            assertStringIncludes(cause.message, `no ${cause.undelivered[0]}`);
+            assertEquals(cause.undelivered?.length, 1);
+            assertStringIncludes(cause.message, `no ${cause.undelivered![0]}`);
           }
         }
       }
@@ -165,8 +161,8 @@ Deno.test("a server that names the wrong index: what it named comes back, most o
       })
       : undefined;
   const error = await deliver(server, 100);
-  assert(error!.undelivered.includes(50));
-  assert(error!.undelivered.length < 50, `${error!.undelivered.length} lost`);
+  assert(error!.undelivered!.includes(50));
+  assert(error!.undelivered!.length < 50, `${error!.undelivered!.length} lost`);
 });
 
 Deno.test("a request that is too large is cut until its parts pass", async () => {
@@ -198,7 +194,7 @@ Deno.test("an item alone that is rejected is not sent again", async () => {
   const error = await deliver(server, 1);
   assertEquals(error!.undelivered, [0]);
   assertEquals(server.requests.length, 1);
-  assertEquals(causes(error!).length, 1);
+  assertEquals(error!.errors.length, 1);
 });
 
 Deno.test("a transport that delivers parts itself is searched only where it failed", async () => {
@@ -206,7 +202,8 @@ Deno.test("a transport that delivers parts itself is searched only where it fail
   server.bad = (item) => item === 17;
   // As fetchTransport does with more than a request holds.
   const splitting: Transport<number> = {
-    async send(batch) {
+    async send(items) {
+      const batch = [...items];
       const undelivered: number[] = [];
       for (let at = 0; at < batch.length; at += 10) {
         const part = batch.slice(at, at + 10);
@@ -241,7 +238,8 @@ for (const kind of ["transient", "refused"] as SendErrorKind[]) {
           : undefined;
       // The half that the failing request did deliver.
       const { send } = server;
-      server.send = (batch) => {
+      server.send = (items) => {
+        const batch = [...items];
         if (server.requests.length + 1 === at) {
           server.held.push(...batch.slice(0, batch.length >> 1));
         }
@@ -285,7 +283,7 @@ Deno.test("where everything is rejected the search ends, and the next batches' e
     for (let i = 0; i < 6; i++) {
       const before = server.requests.length;
       const error = await deliver(server, 1000, transport);
-      assertEquals(error!.undelivered.length, 1000);
+      assertEquals(error!.undelivered!.length, 1000);
       assertEquals(error!.kind, "rejected");
       requests.push(server.requests.length - before);
     }
@@ -310,7 +308,7 @@ Deno.test("however many and wherever the culprits are, everything else is delive
       server.named = named;
       server.bad = bad;
       const error = await deliver(server, 1000);
-      const lost = error!.undelivered.filter((item) => !bad(item as number));
+      const lost = error!.undelivered!.filter((item) => !bad(item as number));
       // Where hundreds of requests in a row deliver nothing, what is among them is lost.
       const spared = name === "all but one"
         ? 1
@@ -329,13 +327,13 @@ Deno.test("after batches that were rejected to the last item, a few culprits are
   for (let i = 0; i < 4; i++) await deliver(server, 1000, transport);
   server.bad = (item) => item % 100 === 0;
   const error = await deliver(server, 1000, transport);
-  assertEquals(error!.undelivered.length, 10);
+  assertEquals(error!.undelivered!.length, 10);
 });
 
 Deno.test("undelivered copies of the items are still all undelivered", async () => {
   const transport = withQuarantine<{ id: number }>({
     send: (batch) => {
-      const undelivered = batch.map((item) => ({ ...item }));
+      const undelivered = [...batch].map((item) => ({ ...item }));
       return Promise.reject(
         new SendError("no", { kind: "rejected", undelivered }),
       );
@@ -347,7 +345,7 @@ Deno.test("undelivered copies of the items are still all undelivered", async () 
     () => transport.send(batch, { signal }),
     SendError,
   );
-  assertEquals(error.undelivered.length, 4);
+  assertEquals(error.undelivered?.length, 4);
 });
 
 Deno.test("a batch that is taken restores the patience", async () => {
@@ -373,7 +371,7 @@ Deno.test("a part that is taken restores the patience", async () => {
   // The first half passes, the other one needs patience.
   server.bad = (item) => item >= 500 && culprits.has(item - 500);
   const error = await deliver(server, 1000, transport);
-  assertEquals(error!.undelivered.length, 60);
+  assertEquals(error!.undelivered!.length, 60);
 });
 
 Deno.test("several batches at a time are searched each on its own", async () => {

@@ -59,7 +59,7 @@ Deno.test("50,000 lines arrive as 50,000, in batches of at most 1000, and the se
   assertEquals(held(server), range(0, 50_000));
   assertMatch(
     stderr,
-    /^tinyobs-batch: 50000 read, 50000 sent in \d+ batches \(\d+\.\d\d s\)\n$/,
+    /\ntinyobs-batch: 50000 read, 50000 sent in \d+ batches \(\d+\.\d\d s\)\n$/,
   );
   assertEquals(linesOf(stdout).length, 1);
   const summary = JSON.parse(stdout);
@@ -77,14 +77,17 @@ Deno.test("50,000 lines arrive as 50,000, in batches of at most 1000, and the se
   assert(Number.isInteger(elapsedMs) && elapsedMs > 0, `${elapsedMs} ms`);
 });
 
-Deno.test("stdout stays empty unless asked, and stderr has one line of summary", async () => {
+Deno.test("stdout stays empty unless asked, and stderr says where it sends to and what became of it", async () => {
   await using server = startIngestServer({ port: 0 });
   const { code, stdout, stderr } = await runCli([server.url], ndjson(0, 3));
   assertEquals([code, stdout], [0, ""]);
+  const [start, end, ...more] = linesOf(stderr);
+  assertEquals(start, `tinyobs-batch: Reading stdin, sending to ${server.url}`);
   assertMatch(
-    stderr,
-    /^tinyobs-batch: 3 read, 3 sent in 1 batch \(\d+\.\d\d s\)\n$/,
+    end!,
+    /^tinyobs-batch: 3 read, 3 sent in 1 batch \(\d+\.\d\d s\)$/,
   );
+  assertEquals(more, []);
 });
 
 Deno.test("-q says nothing, and --json does not mind", async () => {
@@ -105,7 +108,7 @@ Deno.test("-v also says when a batch is sent, and how large it is", async () => 
   );
   assertEquals(code, 0);
   assertEquals(
-    linesOf(stderr).slice(0, -1),
+    linesOf(stderr).slice(1, -1),
     [2, 2, 1].map((n) =>
       `tinyobs-batch: Flushing ${n} metric${n === 1 ? "" : "s"}`
     ),
@@ -212,7 +215,8 @@ Deno.test("bad lines are explained up to the tenth and counted from there, and t
   assertEquals(server.stats.requests, 1);
   assert(!CONTROL.test(stderr), JSON.stringify(stderr));
   assert(!stderr.includes("\u202e"));
-  const said = linesOf(stderr);
+  // Without the line that says where it sends to.
+  const said = linesOf(stderr).slice(1);
   assertEquals(said.length, 12, stderr);
   bad.forEach(([, reason], i) => {
     const start = `tinyobs-batch: Line ${52 * (i + 1)}: `;

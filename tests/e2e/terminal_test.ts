@@ -8,11 +8,14 @@ import {
   assertStringIncludes,
 } from "@std/assert";
 import { startIngestServer } from "../../examples/ingest_server.ts";
-import { completions, OPTIONS } from "../../src/cli/completions.ts";
+import { completions } from "../../src/cli/completions.ts";
+import { Console } from "../../src/cli/console.ts";
+import { FLAGS } from "../../src/cli/flags.ts";
 import { HELP } from "../../src/cli/help.ts";
-import { parseOptions, UsageError } from "../../src/cli/options.ts";
+import { parseOptions } from "../../src/cli/options.ts";
 import { formatProgress, LiveLine } from "../../src/cli/progress.ts";
-import { linesOf, runCli } from "../_cli.ts";
+import { UsageError } from "../../src/cli/values.ts";
+import { FakeIo, linesOf, runCli } from "../_cli.ts";
 import { range } from "../_helpers.ts";
 
 const NOWHERE = "http://127.0.0.1:9/v1/ingest";
@@ -181,7 +184,8 @@ Deno.test("the permissions that it names are enough", async () => {
 async function complaint(answer: () => Response): Promise<string> {
   await using server = startIngestServer({ port: 0, intercept: answer });
   const { stderr } = await runCli(["--retries", "0", server.url], line(1));
-  return linesOf(stderr)[0]!;
+  // After the line that says where it sends to.
+  return linesOf(stderr)[1]!;
 }
 
 Deno.test("a failure says in one line what happened, to what, and what to try", async () => {
@@ -238,7 +242,7 @@ Deno.test("the help fits a screen", () => {
 });
 
 Deno.test("the help names exactly the options that there are", () => {
-  assertEquals(OPTIONS.length, [...HELP.matchAll(/^ {2}.{4}--/gm)].length);
+  assertEquals(FLAGS.length, [...HELP.matchAll(/^ {2}.{4}--/gm)].length);
   const values: Record<string, string> = {
     N: "1",
     TIME: "1s",
@@ -247,7 +251,7 @@ Deno.test("the help names exactly the options that there are", () => {
     FILE: "x",
     "'NAME: VALUE'": "a: b",
   };
-  for (const { short, long, value } of OPTIONS) {
+  for (const { short, long, value } of FLAGS) {
     for (
       const name of [`--${long}`, ...(short === undefined ? [] : [`-${short}`])]
     ) {
@@ -267,7 +271,7 @@ Deno.test("the help names exactly the options that there are", () => {
 Deno.test("completions know every option", async () => {
   for (const shell of ["bash", "zsh", "fish"]) {
     const text = completions(shell)!;
-    for (const { long } of OPTIONS) {
+    for (const { long } of FLAGS) {
       assertStringIncludes(
         text,
         shell === "fish" ? `-l ${long} ` : `--${long}`,
@@ -296,51 +300,84 @@ Deno.test("the live line tells what there is to tell", () => {
     fraction: undefined,
   };
   assertEquals(
-    formatProgress(progress, 62_000),
+    formatProgress(progress, 62_000, 19_354.8),
     "1:02  1,234,567 read  1,200,000 sent  4,000 waiting  19,355/s",
   );
   assertEquals(
-    formatProgress({ ...progress, failed: 7, fraction: 0.523 }, 500),
+    formatProgress({ ...progress, failed: 7, fraction: 0.523 }, 500, 2_400_000),
     "[#####-----]  52%  0:00  1,234,567 read  1,200,000 sent  7 failed  " +
       "4,000 waiting  2,400,000/s",
   );
 });
 
-Deno.test("the live line makes room for log lines and goes at the end", () => {
-  const intervals: (() => void)[] = [];
-  const { setInterval } = globalThis;
-  globalThis.setInterval =
-    ((draw: () => void) =>
-      intervals.push(draw)) as unknown as typeof setInterval;
-  try {
-    let screen = "";
-    const progress = {
-      read: 1,
-      sent: 1,
-      waiting: 0,
-      failed: 0,
-      fraction: undefined,
-    };
-    const live = new LiveLine(
-      (text) => screen += text,
-      () => 10,
-      () => progress,
-    );
-    live.clear();
-    assertEquals(screen, "", "nothing was drawn, so nothing is cleared");
-    intervals[0]!();
-    assertEquals(screen, "\r\x1b[K0:00  1 r", "cut to the width");
-    live.clear();
-    live.stop();
-    assertEquals(screen, "\r\x1b[K0:00  1 r\r\x1b[K");
-  } finally {
-    globalThis.setInterval = setInterval;
+Deno.test("on a narrow terminal the live line keeps what matters most", () => {
+  const progress = {
+    read: 12_345,
+    sent: 12_000,
+    waiting: 345,
+    failed: 7,
+    fraction: 0.5,
+  };
+  const format = (width: number) =>
+    formatProgress(progress, 62_000, 200, width);
+  assertEquals(format(39), "12,345 read  12,000 sent  7 failed");
+  assertEquals(format(46), "12,345 read  12,000 sent  7 failed  200/s");
+  assertEquals(format(20), "7 failed");
+  for (const width of range(20, 120)) assert(format(width).length <= width);
+});
+
+/** Calls the interval's callback when the test says so. */
+class HandInterval implements Disposable {
+  readonly #set = globalThis.setInterval;
+  fire = () => {};
+
+  constructor() {
+    globalThis.setInterval = ((callback: () => void) => {
+      this.fire = callback;
+      return 0;
+    }) as unknown as typeof setInterval;
   }
+
+  [Symbol.dispose](): void {
+    globalThis.setInterval = this.#set;
+  }
+}
+
+Deno.test("the live line makes room for log lines and goes at the end", () => {
+  using interval = new HandInterval();
+  const io = new FakeIo();
+  io.stderr = { ...io.stderr, columns: () => 26 };
+  const console = new Console(io);
+  const progress = {
+    read: 1,
+    sent: 0,
+    waiting: 0,
+    failed: 0,
+    fraction: undefined,
+  };
+  const live = new LiveLine(console, () => progress);
+  console.clear();
+  assertEquals(io.messages, "", "nothing was drawn, so nothing is cleared");
+  interval.fire();
+  assertEquals(
+    io.messages,
+    "\r\x1b[K0:00  1 read  0 sent  0/s",
+    "as wide as it may be",
+  );
+  io.messages = "";
+  console.write("a log line\n");
+  assertEquals(io.messages, "\r\x1b[Ka log line\n");
+  interval.fire();
+  live[Symbol.dispose]();
+  assertEquals(
+    io.messages,
+    "\r\x1b[Ka log line\n\r\x1b[K0:00  1 read  0 sent  0/s\r\x1b[K",
+  );
 });
 
 Deno.test("nothing is animated into a pipe", async () => {
   await using server = startIngestServer({ port: 0, delay: 300 });
   const { stderr } = await runCli([server.url], line(1));
   assertEquals(stderr.includes("\x1b"), false);
-  assertEquals(linesOf(stderr).length, 1);
+  assertEquals(linesOf(stderr).length, 2);
 });

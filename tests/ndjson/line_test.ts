@@ -1,22 +1,31 @@
 // Bodies made of lines: whatever lies next to each other in a chunk, and whatever not.
 
-import { assertEquals } from "@std/assert";
-import { encodeLines, type Line } from "../../src/ndjson/line.ts";
+import { assertEquals, assertMatch } from "@std/assert";
+import { encodeLines } from "../../src/ndjson/body.ts";
+import type { Line } from "../../src/ndjson/line.ts";
 import { NdjsonReader } from "../../src/ndjson/reader.ts";
+import { HEAD, TAIL } from "../../src/transports/tinyobs.ts";
+import { TINYOBS_RULES } from "../../src/transports/tinyobs_rules.ts";
 import { range } from "../_helpers.ts";
 
 const encoder = new TextEncoder();
 
 function read(...chunks: string[]): Line[] {
-  const reader = new NdjsonReader({ onBadLine() {} });
+  const reader = new NdjsonReader({ rules: TINYOBS_RULES, onBadLine() {} });
   return [
     ...chunks.flatMap((chunk) => reader.push(encoder.encode(chunk))),
     ...reader.end(),
   ];
 }
 
+const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+
+function metricsOf(lines: readonly Line[]) {
+  return JSON.parse(text(encodeLines(lines, HEAD, TAIL).body)).metrics;
+}
+
 function values(lines: readonly Line[]): number[] {
-  const { metrics } = JSON.parse(new TextDecoder().decode(encodeLines(lines)));
+  const metrics = metricsOf(lines);
   return metrics.map(({ value }: { value: number }) => value);
 }
 
@@ -59,7 +68,7 @@ Deno.test("a body is as large as its lines need, text beyond ASCII included", ()
     }"},"x":1}\n`
   );
   const lines = read(...input);
-  const { metrics } = JSON.parse(new TextDecoder().decode(encodeLines(lines)));
+  const metrics = metricsOf(lines);
   assertEquals(metrics.length, 4000);
   assertEquals(metrics[3999].name, name);
   assertEquals(values(read(line(0))), [0], "and what comes after is sound");
@@ -72,4 +81,25 @@ Deno.test("a line among bad ones does not keep their chunk", () => {
   assertEquals(good!.chunk.length < 100, true);
   assertEquals(good!.raw, `{"name":"a","type":"gauge","value":1}`);
   assertEquals(values([good!]), [1]);
+});
+
+Deno.test("the lines of a body can be made again, each as it was sent", () => {
+  const lines = read(range(0, 40).map((i) => line(i) + "\n").join(""));
+  const { body, restore } = encodeLines(lines, HEAD, TAIL);
+  const restored = restore();
+  assertEquals(
+    restored.map((line) => text(line.body)),
+    lines.map((line) => text(line.body)),
+  );
+  assertEquals(encodeLines(restored, HEAD, TAIL).body, body);
+});
+
+Deno.test("a line's body is what is sent for it, with its stamp", () => {
+  const [line] = read('{"name":"a","type":"gauge","value":1}\r\n');
+  const body = text(line!.body);
+  assertMatch(
+    body,
+    /^\{"name":"a","type":"gauge","value":1,"timestamp":"\d{4}-[^"]*Z"\}$/,
+  );
+  assertEquals(text(line!.body), body, "the same each time");
 });

@@ -1,11 +1,11 @@
-// The address that requests go to: with its headers, and with all that messages
-// must not show of it.
+// The address that requests go to, with its headers and with everything about it that
+// messages must not show.
 
 import { excerpt, show } from "../../core/text.ts";
 
 const encoder = new TextEncoder();
 
-/** Where requests go, with which headers, and what of it must stay unsaid. */
+/** Where requests go, with which headers, and what of it stays secret. */
 export class Target {
   readonly href: string;
   /** The URL as messages show it. */
@@ -13,17 +13,28 @@ export class Target {
   readonly headers: Headers;
   readonly #secrets: string[];
 
+  readonly #transport: string;
+
+  /**
+   * @param transport The function that makes the transport, as messages name it.
+   * @param input The URL, with or without credentials.
+   * @param wireHeaders The headers that the wire needs.
+   * @param options The key and the headers that the user adds.
+   */
   constructor(
+    transport: string,
     input: string | URL,
+    wireHeaders: Readonly<Record<string, string>>,
     options: { apiKey?: string | undefined; headers?: HeadersInit | undefined },
   ) {
+    this.#transport = transport;
     let url: URL;
     try {
       url = new URL(input);
       if (url.protocol !== "http:" && url.protocol !== "https:") throw url;
     } catch {
       throw new TypeError(
-        `Cannot create fetchTransport as 'url' must be an http: or https: URL: current value is "${
+        `Cannot create ${transport} as 'url' must be an http: or https: URL: current value is "${
           safeUrl(String(input))
         }"`,
       );
@@ -37,7 +48,7 @@ export class Target {
     for (const pair of search.slice(1).split("&")) {
       secrets.push(pair.slice(pair.indexOf("=") + 1));
     }
-    this.headers = new Headers({ "content-type": "application/json" });
+    this.headers = new Headers(wireHeaders);
     if (url.username !== "" || url.password !== "") {
       const user = decode(url.username);
       password = decode(url.password);
@@ -61,17 +72,18 @@ export class Target {
     this.href = url.href;
     this.name = safeUrl(url.href);
     this.#secrets = [
-      // A shorter value would tear words apart that have nothing to do with it.
+      // Masking a shorter value would damage words that have nothing to do with it.
       ...secrets.filter((secret) => secret.trim().length >= 4),
       ...[apiKey ?? "", password].filter((secret) => secret.trim() !== ""),
     ].map((secret) => secret.trim())
-      .flatMap((secret) => [secret, JSON.stringify(secret).slice(1, -1)])
+      .flatMap(spellings)
       .sort((a, b) => b.length - a.length);
   }
 
   /**
    * What somebody else said, fit for a message: an error of `fetch` or a server may
-   * repeat a secret. Those are blotted out first, so that the cut spares none.
+   * repeat a secret. Secrets are masked before the text is cut, so that no part of
+   * one is left at the end.
    */
   quote(words: string, max: number): string {
     let text = words.replaceAll(this.href, this.name);
@@ -85,10 +97,23 @@ export class Target {
     } catch {
       // The error of `Headers` would show the value.
       throw new TypeError(
-        `Cannot create fetchTransport as ${what} holds a character that an HTTP header cannot carry`,
+        `Cannot create ${this.#transport} as ${what} holds a character that an HTTP header cannot carry`,
       );
     }
   }
+}
+
+/** A secret as a server may repeat it: in JSON, with or without `\\/`, or in a URL. */
+function spellings(secret: string): string[] {
+  const json = JSON.stringify(secret).slice(1, -1);
+  const encoded = encodeURIComponent(secret.toWellFormed?.() ?? secret);
+  return [
+    secret,
+    json,
+    json.replaceAll("/", "\\/"),
+    encoded,
+    encoded.replace(/%[\dA-F]{2}/g, (code) => code.toLowerCase()),
+  ];
 }
 
 /** The entries of any `HeadersInit`, unchecked: `Headers` would name a bad value. */
@@ -100,7 +125,7 @@ function headerEntries(
   return Object.entries(init);
 }
 
-/** A URL without credentials, query and fragment, also of a text that is no URL. */
+/** A URL without credentials, query and fragment, even if the text is not a URL. */
 export function safeUrl(text: string, base?: string): string {
   try {
     const url = new URL(text, base);
@@ -114,7 +139,7 @@ export function safeUrl(text: string, base?: string): string {
   return excerpt(bare.replace(/[?#].*$/s, ""), 200);
 }
 
-/** Percent-decodes, and leaves a text alone that is not encoded so. */
+/** Percent-decodes a text, or leaves it alone if it is not encoded that way. */
 function decode(text: string): string {
   try {
     return decodeURIComponent(text);

@@ -1,0 +1,60 @@
+// A batch on its way: items at first, and bytes as soon as a transport has encoded
+// them (docs/decisions/0001-batches-are-bytes.md).
+
+/**
+ * What a transport is asked to deliver: a number of items that can be iterated
+ * over. An array is one, too.
+ *
+ * @typeParam T What it consists of.
+ */
+export interface Batch<T> extends Iterable<T> {
+  /** How many items it has. */
+  readonly length: number;
+  /**
+   * Tells the batch that its items can be made again, so that it need not keep
+   * them. A transport calls it once it has encoded them; until the batch is
+   * delivered or given up, what it encoded is all that memory holds.
+   *
+   * The batch of a `Batcher` has it; an array does not.
+   *
+   * @param restore Makes the items again, in their order and equal to what they
+   * were. Called when the batch is next iterated over, which is only needed to hand
+   * it back or to divide it.
+   */
+  release?(restore: () => readonly T[]): void;
+}
+
+/** A batch that can let its items go. */
+export class ReleasableBatch<T> implements Batch<T> {
+  readonly length: number;
+  #items: readonly T[] | undefined;
+  #restore: (() => readonly T[]) | undefined;
+
+  constructor(items: readonly T[]) {
+    this.#items = items;
+    this.length = items.length;
+  }
+
+  [Symbol.iterator](): Iterator<T> {
+    // Kept from then on, so that every iteration gives the same objects.
+    this.#items ??= this.#restore?.() ?? [];
+    return this.#items[Symbol.iterator]();
+  }
+
+  release(restore: () => readonly T[]): void {
+    this.#restore = restore;
+    this.#items = undefined;
+  }
+}
+
+/**
+ * A batch as an object of its own, under which a transport can remember what it
+ * encoded. An array gets one, as its owner may change it between two sends.
+ */
+export function toBatch<T>(batch: Batch<T>): Batch<T> {
+  if (!Array.isArray(batch)) return batch;
+  return {
+    length: batch.length,
+    [Symbol.iterator]: () => batch[Symbol.iterator](),
+  };
+}

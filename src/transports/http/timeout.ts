@@ -1,0 +1,41 @@
+// The time limit of a request, by a clock that stops while the program computes.
+
+/** What is late by less than this was not held up by the program, in ms. */
+const PUNCTUAL = 100;
+
+/** The time limit of one request. */
+export interface Timeout {
+  /** Aborted when the time is up. */
+  readonly signal: AbortSignal;
+  /** The request is over. */
+  end(): void;
+}
+
+/**
+ * Starts the time limit of a request.
+ *
+ * A program that computes without a break hears of an answer only afterwards, and
+ * of the timer first. So a timer that comes late gets as much time again as it was
+ * late, at most once: an answer that is there already wins.
+ */
+export function startTimeout(limit: number): Timeout {
+  const due = performance.now() + limit;
+  const expired = new AbortController();
+  let timer = AbortSignal.timeout(Math.ceil(limit));
+  const expire = () => expired.abort(timer.reason);
+  const onTimer = () => {
+    const late = performance.now() - due;
+    if (late < PUNCTUAL) return expire();
+    timer = AbortSignal.timeout(Math.ceil(Math.min(late, limit)));
+    timer.addEventListener("abort", expire);
+  };
+  timer.addEventListener("abort", onTimer);
+  return {
+    signal: expired.signal,
+    // The timer itself lives until it fires; it must not keep the request with it.
+    end() {
+      timer.removeEventListener("abort", onTimer);
+      timer.removeEventListener("abort", expire);
+    },
+  };
+}
