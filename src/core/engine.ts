@@ -272,7 +272,8 @@ export class Engine<P, T = P> {
     if (this.#filling.length > 0) {
       // Where enough already wait to keep every send busy, what comes until one is
       // free goes along.
-      if (this.#queue.length < this.#maxInFlight) {
+      const outstanding = this.#queue.length + this.#sends.size;
+      if (outstanding < 2 * this.#maxInFlight) {
         this.#cut();
       } else {
         this.#due = true;
@@ -485,6 +486,7 @@ export class Engine<P, T = P> {
       this.bufferedBytes -= cut.bytes;
       this.#account(cut, error);
     }
+    if (this.#idle) this.#flushLogs();
     // A transport that heeds its signal now says what it has delivered; one that
     // does not is not waited for.
     const timer = setTimeout(() => {

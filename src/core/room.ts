@@ -15,6 +15,8 @@ export class Room {
   readonly #waiting: (() => void)[] = [];
   /** Places that are promised to producers that have not pushed yet. */
   #promised = 0;
+  /** How many of them were promised before the last turn of the event loop. */
+  #stale = 0;
   #open = false;
   #reclaiming = false;
 
@@ -39,6 +41,7 @@ export class Room {
   /** An item was pushed. */
   taken(): void {
     if (this.#promised > 0) this.#promised--;
+    if (this.#stale > 0) this.#stale--;
   }
 
   /** Lets as many through as there is room for. */
@@ -57,13 +60,15 @@ export class Room {
     for (const resolve of this.#waiting.splice(0)) resolve();
   }
 
-  /** Whoever was let through has had a turn of the event loop to push. */
+  /** Takes back the places of those who have had a turn of the event loop to push. */
   #reclaim(): void {
     if (this.#reclaiming) return;
     this.#reclaiming = true;
+    this.#stale = this.#promised;
     nextTask().then(() => {
       this.#reclaiming = false;
-      this.#promised = 0;
+      this.#promised -= this.#stale;
+      this.#stale = 0;
       this.wake();
     });
   }

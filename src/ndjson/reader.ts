@@ -25,7 +25,7 @@ export interface BadLine {
    * Which format the input seems to be in and how to send it, for the first bad line
    * of an input only.
    */
-  readonly hint: string | undefined;
+  readonly hint?: string | undefined;
 }
 
 /** Options for {@linkcode NdjsonReader}. */
