@@ -2,6 +2,7 @@
 // runs in the test's process.
 
 import type { Input, Io, OutputFile, Sink, StopSignal } from "../src/cli/io.ts";
+import type { Figures, Log } from "../src/cli/log.ts";
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder();

@@ -79,7 +79,7 @@ export class Console {
     this.#stderr.push(bytes);
   }
 
-  /** Shows a line that the next one, drawn or written, takes the place of. */
+  /** Shows a line until the next one is drawn or written. */
   draw(line: string): void {
     // Nobody misses one that the terminal has no time for.
     if (this.#stderr.pending > 0) return;
@@ -90,7 +90,7 @@ export class Console {
     this.#drawn = true;
   }
 
-  /** Takes the line that was drawn away. */
+  /** Removes the line that was drawn. */
   clear(): void {
     if (this.#drawn) this.#stderr.push(encoder.encode(CLEAR));
     this.#drawn = false;

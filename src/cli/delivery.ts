@@ -7,6 +7,7 @@ import { withQuarantine } from "../delivery/quarantine.ts";
 import { type RetryEvent, withRetry } from "../delivery/retry.ts";
 import { encodeLines } from "../ndjson/body.ts";
 import type { Line } from "../ndjson/line.ts";
+import { takeBuffer } from "../transports/http/buffers.ts";
 import { HEAD, TAIL, tinyobsTransport } from "../transports/tinyobs.ts";
 import { TINYOBS_MAX_PER_REQUEST } from "../transports/tinyobs_rules.ts";
 import type { CliOptions } from "./flags.ts";
@@ -38,7 +39,10 @@ export function makeDelivery(
   { apiKey, proxy, print, onRetry, onRequest }: DeliveryOptions,
 ): Transport<Line> {
   const { url, headers, timeout, dryRun, retries } = options;
-  const encode = (lines: readonly Line[]) => encodeLines(lines, HEAD, TAIL);
+  const encode = (lines: readonly Line[]) => ({
+    ...encodeLines(lines, HEAD, TAIL, takeBuffer),
+    recyclable: true,
+  });
   let wire: Transport<Line>;
   try {
     wire = tinyobsTransport<Line>(url, { apiKey, headers, timeout }, {

@@ -61,8 +61,9 @@ export const denoIo: Io = {
     const ignored = readIgnoredSignals();
     const forget: (() => void)[] = [];
     for (const name of Object.keys(STOP_SIGNALS) as StopSignal[]) {
-      if (ignored.has(name)) continue;
-      const listener = () => callback(name);
+      // With the first listener Deno takes all of them over, so that one which is
+      // ignored needs a listener as well.
+      const listener = ignored.has(name) ? () => {} : () => callback(name);
       try {
         Deno.addSignalListener(name, listener);
       } catch {
@@ -90,48 +91,53 @@ async function openAppend(
   inputs: readonly string[],
 ): Promise<OutputFile> {
   // Deno's own API asks for the permission to read before it tells whether two open
-  // files are the same. Loaded only here, as it takes 40 ms.
-  const { closeSync, constants, fstatSync, openSync, statSync, writeSync } =
-    await import("node:fs");
+  // files are the same, and cannot open a pipe without waiting. Loaded only here, as it
+  // takes 40 ms.
+  const { closeSync, constants, fstatSync, openSync, statSync } = await import(
+    "node:fs"
+  );
   const { O_APPEND, O_CREAT, O_NONBLOCK = 0, O_WRONLY } = constants;
-  let file: number;
+  let probe: number;
   try {
-    file = openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK);
+    probe = openSync(path, O_WRONLY | O_APPEND | O_CREAT | O_NONBLOCK);
   } catch (error) {
     // A named pipe that nobody reads, or a device that is not there.
     if ((error as { code?: string }).code !== "ENXIO") throw error;
-    return { ...writeInBackground(path), isInput: false };
+    return { ...writeInBackground(path).sink, isInput: false };
   }
-  const output = fstatSync(file);
+  const output = fstatSync(probe);
   const isInput = (output.isFile() || output.isFIFO()) &&
     ([fstatSync(0), ...inputs.map((input) => statSync(input))]
       .some((input) => isSameFile(input, output)) ||
-      (isAllAllowed() && isPipedIn(output)));
+      (output.isFile() && isAllAllowed() && isPipedIn(output)));
   if (!output.isFile()) {
-    const opened = writeInBackground(path);
+    const { sink, opened } = writeInBackground(path);
     // Not before it is open again, as its reader would see an end.
-    opened.ready.finally(() => closeSync(file)).catch(() => {});
-    return { ...opened, isInput };
+    opened.finally(() => closeSync(probe)).catch(() => {});
+    return { ...sink, isInput };
   }
+  closeSync(probe);
+  // Not by node:fs, which does not tell how much it has written before it failed.
+  const file = Deno.openSync(path, { append: true });
   // What an earlier run could not finish must not run into a line of this one.
-  if (output.size > 0 && !endsWithLineFeed(path)) writeSync(file, LINE_FEED);
+  if (output.size > 0 && !endsWithLineFeed(path)) file.writeSync(LINE_FEED);
   return {
     isInput,
-    writeSync: (bytes) => writeSync(file, bytes),
-    write: (bytes) => Promise.resolve(writeSync(file, bytes)),
-    close: () => closeSync(file),
+    writeSync: (bytes) => file.writeSync(bytes),
+    write: (bytes) => file.write(bytes),
+    close: () => file.close(),
   };
 }
 
 function writeInBackground(path: string) {
-  const ready = Deno.open(path, { append: true });
+  const opened = Deno.open(path, { append: true });
   // The first write tells.
-  ready.catch(() => {});
-  return {
-    ready,
-    write: async (bytes: Uint8Array) => await (await ready).write(bytes),
-    close: () => void ready.then((file) => file.close(), () => {}),
+  opened.catch(() => {});
+  const sink = {
+    write: async (bytes: Uint8Array) => await (await opened).write(bytes),
+    close: () => void opened.then((file) => file.close(), () => {}),
   };
+  return { opened, sink };
 }
 
 const LINE_FEED = new Uint8Array([0x0a]);

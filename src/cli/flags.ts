@@ -174,7 +174,7 @@ export const FLAGS: readonly Flag[] = [
     long: "drain-timeout",
     value: "TIME",
     preset: "8s",
-    help: "go on sending for TIME after SIGINT or SIGTERM",
+    help: "keep sending for at most TIME after a signal",
     set: (options, text, name) =>
       options.drainTimeout = readDuration(name, text),
   },

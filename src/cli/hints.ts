@@ -63,7 +63,7 @@ function hintFor(
   if (proxy !== undefined && code === "connection_refused") {
     return `is the proxy running? NO_PROXY=${
       new URL(url).hostname
-    } goes around it`;
+    } bypasses it`;
   }
   if (code === "tls") {
     return /^https:/i.test(url)

@@ -34,15 +34,23 @@ export async function* readLines(
   try {
     let pending: Promise<number | null> | undefined;
     let ended = false;
-    while (!signal.aborted && !ended) {
-      pending = input.read(buffer);
-      let n = await orAborted(pending);
+    while (!ended) {
+      if (!signal.aborted) pending ??= input.read(buffer);
+      if (pending === undefined) break;
+      let n = signal.aborted ? undefined : await orAborted(pending);
       // What had come when the signal did is not to be lost.
-      if (n === undefined) n = await Promise.race([pending, nextTurn()]);
+      if (n === undefined) n = await thisTurn(pending);
       if (n === undefined) break;
       pending = undefined;
       ended = n === null;
-      if (n !== null) yield reader.push(buffer.slice(0, n));
+      if (n === null) break;
+      const chunk = buffer.slice(0, n);
+      if (!signal.aborted) {
+        // The next chunk comes in while this one is taken care of.
+        pending = input.read(buffer);
+        pending.catch(() => {});
+      }
+      yield reader.push(chunk);
     }
     if (!ended && reader.midLine) {
       yield* readToLineEnd(input, reader, buffer, pending);
@@ -55,8 +63,14 @@ export async function* readLines(
   if (failure !== undefined) throw failure.error;
 }
 
-function nextTurn(): Promise<undefined> {
-  return new Promise((resolve) => setTimeout(() => resolve(undefined), 0));
+/** What a read gives within this turn of the event loop, or `undefined`. */
+function thisTurn(
+  read: Promise<number | null>,
+): Promise<number | null | undefined> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => resolve(undefined), 0);
+    read.then(resolve, reject).finally(() => clearTimeout(timer));
+  });
 }
 
 /** Byte by byte, as what is read beyond the line feed would be lost. */

@@ -56,10 +56,11 @@ export async function openRejects(
       `Option --rejects must not name the input itself: ${show(path)}`,
     );
   }
-  const rejects = new RejectsFile(
-    file,
-    (error) =>
+  const rejects = new RejectsFile(file, {
+    onError: (error) =>
       log.error(`Cannot write to --rejects ${show(path)}: ${messageOf(error)}`),
-  );
+    onWait: () =>
+      log.warn(`Waiting for somebody to read --rejects ${show(path)}`),
+  });
   return opened.adopt(rejects, (rejects) => rejects.close());
 }

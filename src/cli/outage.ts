@@ -19,6 +19,10 @@ export class Outage {
   /** When it began, if there is one. */
   #since: number | undefined;
   #recovered = -Infinity;
+  /** Since when reading stands still, if it does. */
+  #waitingSince: number | undefined;
+  #waitTimer: ReturnType<typeof setTimeout> | undefined;
+  #saidWait = false;
 
   constructor(log: Log, maxRetries: number) {
     this.#log = log;
@@ -61,17 +65,15 @@ export class Outage {
 
   /** Waits for room, and says so if that takes long. */
   async waitFor(ready: Promise<void>): Promise<void> {
-    const begin = performance.now();
-    let said = false;
-    const timer = setTimeout(() => {
-      said = true;
-      this.#log.info("Reading waits for the server to take what was read");
-    }, WORTH_A_WORD);
+    const begin = this.#waitingSince = performance.now();
+    // Not one for each wait, of which there are many: nearly all are short.
+    this.#waitTimer ??= setTimeout(() => this.#checkWait(), WORTH_A_WORD);
     await ready;
-    clearTimeout(timer);
-    if (said) {
+    this.#waitingSince = undefined;
+    if (this.#saidWait) {
+      this.#saidWait = false;
       const waitedMs = Math.round(performance.now() - begin);
-      this.#log.info(`Reading goes on after ${seconds(waitedMs)}`, {
+      this.#log.info(`Reading again after ${seconds(waitedMs)}`, {
         waitedMs,
       });
     }
@@ -81,6 +83,19 @@ export class Outage {
   close(): void {
     this.#retries.close();
     this.#failures.close();
+    clearTimeout(this.#waitTimer);
+  }
+
+  #checkWait(): void {
+    this.#waitTimer = undefined;
+    if (this.#waitingSince === undefined) return;
+    const left = this.#waitingSince + WORTH_A_WORD - performance.now();
+    if (left > 0) {
+      this.#waitTimer = setTimeout(() => this.#checkWait(), left);
+      return;
+    }
+    this.#saidWait = true;
+    this.#log.info("Reading is paused until the server takes what was read");
   }
 
   #over(): void {

@@ -31,7 +31,7 @@ export class LiveLine implements Disposable {
     this.#timer = setInterval(() => this.#draw(), INTERVAL);
   }
 
-  /** Takes the line away for good. */
+  /** Removes the line for good. */
   [Symbol.dispose](): void {
     clearInterval(this.#timer);
     this.#console.clear();

@@ -12,11 +12,22 @@ const LINE_FEED = new Uint8Array([LF]);
  * pipe is waited for, and for a disk the lines are lost.
  */
 const MAX_PENDING = 16 * 1024 * 1024;
+/** How long to wait for a reader before that is worth a word, in ms. */
+const WORTH_A_WORD = 2000;
+
+/** What a {@linkcode RejectsFile} tells its owner. */
+export interface RejectsEvents {
+  /** The first write has failed, or the first one after a success. */
+  onError(error: unknown): void;
+  /** The run waits for whoever reads the file. */
+  onWait(): void;
+}
 
 /** Writes lines as they are rejected. */
 export class RejectsFile {
   readonly #file: OutputFile;
   readonly #outlet: Outlet;
+  readonly #events: RejectsEvents;
   /** Lines that have to wait while an overlong one is written in parts. */
   #held: Uint8Array[] | undefined;
   #heldBytes = 0;
@@ -26,9 +37,9 @@ export class RejectsFile {
   #tornLines = 0;
   #lineFeeds = 0;
 
-  /** @param onError Told of the first write that fails, and of each after a success. */
-  constructor(file: OutputFile, onError: (error: unknown) => void) {
+  constructor(file: OutputFile, events: RejectsEvents) {
     this.#file = file;
+    this.#events = events;
     let said = false;
     this.#outlet = new Outlet(file, {
       onWritten: (bytes) => {
@@ -36,7 +47,7 @@ export class RejectsFile {
         this.#lineFeeds += countLineFeeds(bytes);
       },
       onError: (error) => {
-        if (!said) onError(error);
+        if (!said) events.onError(error);
         return said = true;
       },
     });
@@ -57,9 +68,11 @@ export class RejectsFile {
     const { promise: stopped, resolve } = Promise.withResolvers<void>();
     const onAbort = () => resolve();
     stop.addEventListener("abort", onAbort);
-    while (this.full && !stop.aborted) {
-      await Promise.race([this.#outlet.progress(), stopped]);
-    }
+    await this.#sayIfSlow(async () => {
+      while (this.full && !stop.aborted) {
+        await Promise.race([this.#outlet.progress(), stopped]);
+      }
+    });
     stop.removeEventListener("abort", onAbort);
   }
 
@@ -102,13 +115,19 @@ export class RejectsFile {
    * @param hurry When aborted, nobody waits any longer for a pipe that is not read.
    */
   async finish(hurry: AbortSignal): Promise<void> {
-    await this.#outlet.flush(hurry);
+    await this.#sayIfSlow(() => this.#outlet.flush(hurry));
   }
 
   /** Closes the file. */
   close(): void {
     this.#outlet.close();
     this.#file.close();
+  }
+
+  async #sayIfSlow(wait: () => Promise<void>): Promise<void> {
+    const timer = setTimeout(() => this.#events.onWait(), WORTH_A_WORD);
+    await wait();
+    clearTimeout(timer);
   }
 
   get #pending(): number {

@@ -22,6 +22,8 @@ export function isPipedIn(file: FileId): boolean {
     if (!pipe.startsWith("pipe:")) return false;
     for (const { name: pid } of Deno.readDirSync("/proc")) {
       if (!/^\d+$/.test(pid) || Number(pid) === Deno.pid) continue;
+      // Whoever has started us may well feed us, and look after the rejects.
+      if (Number(pid) === Deno.ppid) continue;
       if (feeds(`/proc/${pid}`, pipe, file)) return true;
     }
   } catch {

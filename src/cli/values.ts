@@ -111,7 +111,7 @@ export function checkUrl(source: string, text: string, path: string): string {
   }
   if (!URL.canParse(text)) {
     throw new UsageError(
-      `${source} cannot be read (is its port a number up to 65535?): current value is ${
+      `${source} is not valid (is its port a number up to 65535?): current value is ${
         show(safeUrl(text))
       }`,
     );

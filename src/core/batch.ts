@@ -35,10 +35,13 @@ export class ReleasableBatch<T> implements Batch<T> {
     this.length = items.length;
   }
 
-  [Symbol.iterator](): Iterator<T> {
+  get items(): readonly T[] {
     // Kept from then on, so that every iteration gives the same objects.
-    this.#items ??= this.#restore?.() ?? [];
-    return this.#items[Symbol.iterator]();
+    return this.#items ??= this.#restore?.() ?? [];
+  }
+
+  [Symbol.iterator](): Iterator<T> {
+    return this.items[Symbol.iterator]();
   }
 
   release(restore: () => readonly T[]): void {
@@ -57,4 +60,10 @@ export function toBatch<T>(batch: Batch<T>): Batch<T> {
     length: batch.length,
     [Symbol.iterator]: () => batch[Symbol.iterator](),
   };
+}
+
+/** The items of a batch, without a copy where it has them as an array. */
+export function itemsOf<T>(batch: Batch<T>): readonly T[] {
+  if (Array.isArray(batch)) return batch;
+  return batch instanceof ReleasableBatch ? batch.items : [...batch];
 }

@@ -9,18 +9,23 @@ export const FIELDS: readonly string[] = [
   "timestamp",
 ];
 
-/** What other systems call them. */
+/** What other systems call them, in lower case and without separators. */
 const ALIASES: Readonly<Record<string, string>> = {
   metric: "name",
-  metric_name: "name",
   metricname: "name",
+  measurement: "name",
+  key: "name",
   kind: "type",
-  metric_type: "type",
   metrictype: "type",
   val: "value",
+  v: "value",
+  count: "value",
+  gauge: "value",
   tag: "labels",
   tags: "labels",
+  dimension: "labels",
   dimensions: "labels",
+  attribute: "labels",
   attributes: "labels",
   fields: "labels",
   ts: "timestamp",
@@ -29,7 +34,6 @@ const ALIASES: Readonly<Record<string, string>> = {
   date: "timestamp",
   datetime: "timestamp",
   "@timestamp": "timestamp",
-  time_stamp: "timestamp",
 };
 
 /** The one of `known` that a misspelt word most likely stands for, or `undefined`. */
@@ -49,26 +53,32 @@ export function likelyWord(
 
 /** The field that an unknown field most likely stands for, or `undefined`. */
 export function likelyField(name: string): string | undefined {
-  const lower = name.toLowerCase();
-  return Object.hasOwn(ALIASES, lower)
-    ? ALIASES[lower]
-    : likelyWord(name, FIELDS);
+  const plain = name.toLowerCase().replace(/[\s_.-]/g, "");
+  return Object.hasOwn(ALIASES, plain)
+    ? ALIASES[plain]
+    : likelyWord(plain, FIELDS);
 }
 
-/** How many letters to add, drop or change (Levenshtein), at most `limit`. */
+/** How many letters to add, drop, change or swap with the next, at most `limit`. */
 function editDistance(a: string, b: string, limit: number): number {
   if (Math.abs(a.length - b.length) >= limit) return limit;
-  let above = Array.from({ length: b.length + 1 }, (_, i) => i);
+  let above: number[] = [];
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
   for (let i = 1; i <= a.length; i++) {
-    const row = [i];
+    const aboveThat = above;
+    above = row;
+    row = [i];
     for (let j = 1; j <= b.length; j++) {
-      row.push(Math.min(
+      let least = Math.min(
         above[j]! + 1,
         row[j - 1]! + 1,
         above[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1),
-      ));
+      );
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) {
+        least = Math.min(least, aboveThat[j - 2]! + 1);
+      }
+      row.push(least);
     }
-    above = row;
   }
-  return Math.min(limit, above[b.length]!);
+  return Math.min(limit, row[b.length]!);
 }

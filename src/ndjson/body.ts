@@ -22,12 +22,15 @@ export function encodeLines(
   lines: readonly Line[],
   head: Uint8Array,
   tail: Uint8Array,
+  allocate: (size: number) => Uint8Array<ArrayBuffer> = (size) =>
+    new Uint8Array(size),
 ): EncodedLines {
   // Exact, but for lines that were rewritten: their size is only known once they
   // are encoded.
   let size = head.length + tail.length + Math.max(lines.length - 1, 0);
   for (const line of lines) size += line.maxBody;
-  let body = new Uint8Array(size);
+  const buffer = allocate(size);
+  const body = buffer;
   const ends = new Uint32Array(lines.length);
   body.set(head);
   let at = head.length;
@@ -55,8 +58,10 @@ export function encodeLines(
   }
   body.set(tail, at);
   at += tail.length;
-  if (at < size) body = body.slice(0, at);
-  return { body, restore: () => restoreLines(body, head.length, ends) };
+  return {
+    body: buffer.subarray(0, at),
+    restore: () => restoreLines(buffer, head.length, ends),
+  };
 }
 
 function restoreLines(

@@ -23,6 +23,10 @@ const MAGIC: readonly (readonly [readonly number[], Format])[] = [
     looksLike: "bzip2",
     instead: "decompress it with bunzip2 -c",
   }],
+  [[0xfd, 0x37, 0x7a, 0x58, 0x5a], {
+    looksLike: "xz",
+    instead: "decompress it with xz -dc",
+  }],
   [[0x50, 0x4b, 0x03, 0x04], {
     looksLike: "a zip file",
     instead: "decompress it with unzip -p",
@@ -48,7 +52,7 @@ const TEXT: readonly (readonly [RegExp, Format])[] = [
     instead: "write one object per line with jq -c .",
   }],
   [
-    /^# (?:HELP|TYPE) |^[a-zA-Z_:][\w:]*(?:\{[^}]*\})? +(?:[-+]?[\d.]+(?:e[-+]?\d+)?|NaN|[-+]Inf)(?: \d+)?\s*$/i,
+    /^# (?:HELP|TYPE|UNIT) |^[a-zA-Z_:][\w:]*(?:\{[^}]*\})? +(?:[-+]?[\d.]+(?:e[-+]?\d+)?|NaN|[-+]Inf)(?: \d+)?\s*$/i,
     {
       looksLike: "Prometheus text",
       instead:
@@ -59,8 +63,15 @@ const TEXT: readonly (readonly [RegExp, Format])[] = [
     looksLike: "StatsD lines",
     instead: "send them to a StatsD server, or write metrics as JSON objects",
   }],
-  [/^[^\s,{}"]+(?:,[^\s=]+=[^\s,]+)* [^\s=]+=[^\s]+(?: \d+)?\s*$/, {
-    looksLike: "InfluxDB line protocol",
+  [
+    /^[^\s,={}"]+(?:,[^\s=]+=[^\s,]+)* [^\s=]+=(?:"[^"]*"|[^\s"])+(?: -?\d+)?\s*$/,
+    {
+      looksLike: "InfluxDB line protocol",
+      instead: "write metrics as JSON objects, one per line",
+    },
+  ],
+  [/^[\w.-]+(?:;[^\s;=]+=[^\s;]+)* -?[\d.]+ \d+\s*$/, {
+    looksLike: "Graphite lines",
     instead: "write metrics as JSON objects, one per line",
   }],
   [/^(?:[\w@"]+[,;\t]){2,}[\w@"]+\s*$/, {

@@ -116,7 +116,10 @@ export class Line {
    */
   writeRest(body: Uint8Array, at: number): number {
     if (this.#tick !== undefined) {
-      body.set(BEFORE_STAMP, at);
+      // For so few bytes, a call of set() takes longer.
+      for (let i = 0; i < BEFORE_STAMP.length; i++) {
+        body[at + i] = BEFORE_STAMP[i]!;
+      }
       this.#tick.write(body, at + BEFORE_STAMP.length, this.#nanos);
       const end = at + STAMP_SIZE;
       body[end - 2] = QUOTE;

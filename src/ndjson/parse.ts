@@ -26,8 +26,8 @@ export interface ParseOptions {
   readonly onUnknownField?: ((name: string) => void) | undefined;
 }
 
-/** Go's time that is not set, as its SDKs write it. */
-const ZERO_TIME = /^0001-01-01T00:00:00(?:\.0+)?(?:Z|[+-]00:00)$/;
+/** What programs in Go write for a time that is not set, and those in C#, without the zone. */
+const ZERO_TIME = /^0001-01-01T00:00:00(?:\.0+)?(?:Z|[+-]00:00)?$/;
 
 /**
  * Reads a metric from a line.

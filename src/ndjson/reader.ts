@@ -232,7 +232,9 @@ export class NdjsonReader {
     const body = parseLine(text, this.#parsing);
     if (body === undefined) return;
     this.lines++;
-    if (typeof body === "string") {
+    if (body === text) {
+      good.push(Line.verbatim(chunk, start, end, end));
+    } else if (typeof body === "string") {
       good.push(Line.rewritten(chunk, start, end, body));
     } else {
       this.#reject(body.reason, chunk.subarray(start, end));

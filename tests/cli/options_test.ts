@@ -316,3 +316,38 @@ Deno.test("no complaint can move the terminal's cursor", () => {
     assert(!/[\x00-\x1f\x7f-\x9f]/.test(message), JSON.stringify(message));
   }
 });
+
+Deno.test("an error of TINYOBS_ENDPOINT names it", () => {
+  for (const url of ["server:8080", "ftp://server", "http://server:99999"]) {
+    try {
+      parse([], { TINYOBS_ENDPOINT: url });
+    } catch (error) {
+      assertStringIncludes((error as Error).message, "$TINYOBS_ENDPOINT ");
+      continue;
+    }
+    throw new Error(`Nothing is wrong with ${url}`);
+  }
+});
+
+Deno.test("the URL that is guessed is one that works", () => {
+  const cases = [
+    ["localhost:8080", "http://localhost:8080/v1/ingest"],
+    ["localhost:8080/", "http://localhost:8080/v1/ingest"],
+    ["8080", "http://localhost:8080/v1/ingest"],
+    [":8080", "http://localhost:8080/v1/ingest"],
+    ["[::1]:8080", "http://[::1]:8080/v1/ingest"],
+    ["10.0.0.1", "http://10.0.0.1/v1/ingest"],
+    ["host/other/path", "http://host/other/path"],
+  ] as const;
+  for (const [text, guess] of cases) {
+    assertStringIncludes(complaint(text), `did you mean "${guess}"`);
+    assertEquals(parse([guess]).url, guess);
+  }
+  for (const text of ["host:99999", "ftp://host", "a b"]) {
+    assert(!complaint(text).includes("did you mean"), text);
+  }
+});
+
+Deno.test("the last value counts where an option takes one", () => {
+  assertEquals(parse(["--timeout=1s", "--timeout", "2s"]).timeout, 2000);
+});

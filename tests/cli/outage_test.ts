@@ -100,13 +100,31 @@ Deno.test("reading that stands still is said after two seconds, and when it goes
   assertEquals(log.take(), []);
   clock.advance(1);
   assertEquals(log.take(), [
-    "info Reading waits for the server to take what was read",
+    "info Reading is paused until the server takes what was read",
   ]);
   clock.advance(10_000);
   resolve();
   await waiting;
-  assertEquals(log.take(), ["info Reading goes on after 12 s"]);
+  assertEquals(log.take(), ["info Reading again after 12 s"]);
   await outage.waitFor(Promise.resolve());
   clock.advance(60_000);
   assertEquals(log.take(), []);
+  outage.close();
+  assertEquals(clock.running, 0);
+});
+
+Deno.test("many short waits in a row are not a long one", async () => {
+  using clock = new HandClock();
+  const log = new FakeLog();
+  const outage = new Outage(log, 5);
+  for (const _ of range(0, 100)) {
+    const { promise: ready, resolve } = Promise.withResolvers<void>();
+    const waiting = outage.waitFor(ready);
+    clock.advance(100);
+    resolve();
+    await waiting;
+  }
+  assertEquals(log.take(), []);
+  outage.close();
+  assertEquals(clock.running, 0);
 });

@@ -2,7 +2,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { Room } from "../../src/core/room.ts";
-import { isPending, range, turn } from "../_helpers.ts";
+import { isPending, range, turn, within } from "../_helpers.ts";
 
 /** A room whose places the test counts, and the order in which they are had. */
 function roomOf(places: number) {
@@ -16,6 +16,10 @@ function roomOf(places: number) {
     take() {
       state.free--;
       room.taken();
+    },
+    /** Makes room, of which the room hears later. */
+    free(n: number) {
+      state.free += n;
     },
     give(n: number) {
       state.free += n;
@@ -60,6 +64,30 @@ Deno.test("nobody who comes later overtakes those who wait", async () => {
   give(1);
   await second;
   take();
+  assertEquals(order, [0, 1]);
+});
+
+Deno.test("nobody overtakes those who wait for places that nobody has handed out yet", async () => {
+  const { room, wait, take, free, order } = roomOf(0);
+  const first = wait(0);
+  free(1);
+  const second = wait(1);
+  await turn();
+  assertEquals(order, []);
+  room.wake();
+  await first;
+  take();
+  assertEquals(order, [0]);
+  free(1);
+  room.wake();
+  await second;
+  assertEquals(order, [0, 1]);
+});
+
+Deno.test("a place that was had at once and is not taken goes to the next one", async () => {
+  const { wait, order } = roomOf(1);
+  await wait(0);
+  await within(wait(1), "the place of the first one");
   assertEquals(order, [0, 1]);
 });
 

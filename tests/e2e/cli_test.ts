@@ -462,6 +462,8 @@ Deno.test({
       assertEquals(new TextDecoder().decode(stdout).trim(), "");
       const text = await Deno.readTextFile(stderr);
       assert(text.startsWith("Usage: tinyobs-batch"), text);
+      assertStringIncludes(text, "stdin is a terminal");
+      assert(linesOf(text).length < 24, text);
     } finally {
       await Deno.remove(stderr);
     }

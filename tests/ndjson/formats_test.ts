@@ -1,3 +1,6 @@
+// What the reader says beyond "this is not a metric": the input's format, fields that
+// nobody knows, and timestamps that stand for none.
+
 import { assertEquals } from "@std/assert";
 import { guessFormat } from "../../src/ndjson/formats.ts";
 import { NdjsonReader } from "../../src/ndjson/reader.ts";
@@ -35,6 +38,12 @@ Deno.test("formats that people pipe in by mistake are recognized", () => {
         "weather,location=us temperature=82 1465839830",
         "InfluxDB line protocol",
       ],
+      ["cpu,host=a,zone=b idle=1.5,user=2i", "InfluxDB line protocol"],
+      ['log msg="all is well",n=1i -1465839830', "InfluxDB line protocol"],
+      ["# UNIT up seconds", "Prometheus text"],
+      ["a.b.c 42.5 1700000000", "Graphite lines"],
+      ["a.b;host=x 42 1700000000", "Graphite lines"],
+      [new Uint8Array([0xfd, 0x37, 0x7a, 0x58, 0x5a, 0]), "xz"],
       ["a.b:1|c", "StatsD lines"],
       ["requests:12.5|ms|@0.1", "StatsD lines"],
       ['[{"name":"a"}]', "a JSON array"],
@@ -55,6 +64,7 @@ Deno.test("a line that is merely wrong looks like nothing else", () => {
       "hello",
       "ERROR: cannot connect",
       "2026-11-25 12:00:00 started",
+      "level=info ts=1700000000 n=5",
       "",
       "null",
       "\x00\x01\x02\x03",
@@ -103,7 +113,14 @@ Deno.test("an unknown field is told of once, with the one that is meant", () => 
 
 Deno.test("Go's zero time means that there is no timestamp", () => {
   const reader = new NdjsonReader({ rules: TINYOBS_RULES, onBadLine() {} });
-  for (const zero of ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00.000Z"]) {
+  for (
+    const zero of [
+      "0001-01-01T00:00:00Z",
+      "0001-01-01T00:00:00.000Z",
+      "0001-01-01T00:00:00+00:00",
+      "0001-01-01T00:00:00",
+    ]
+  ) {
     const [line] = reader.push(
       encoder.encode(
         `{"name":"a","type":"gauge","value":1,"timestamp":"${zero}"}\n`,
@@ -112,8 +129,34 @@ Deno.test("Go's zero time means that there is no timestamp", () => {
     const { timestamp } = JSON.parse(new TextDecoder().decode(line!.body));
     assertEquals(timestamp.slice(0, 2), "20");
   }
-  reader.push(encoder.encode(
-    `{"name":"a","type":"gauge","value":1,"timestamp":"0001-01-01T00:00:01Z"}\n`,
-  ));
-  assertEquals(reader.invalid, 1, "only that instant");
+  const others = [
+    "0001-01-01T00:00:01Z",
+    "0001-01-01T00:00:00.1Z",
+    "0001-01-01T00:00:00+01:00",
+    "0001-01-01",
+    "2026-11-23T07:00:00",
+  ];
+  for (const other of others) {
+    reader.push(
+      encoder.encode(
+        `{"name":"a","type":"gauge","value":1,"timestamp":"${other}"}\n`,
+      ),
+    );
+  }
+  assertEquals(reader.invalid, others.length, "only that instant");
+});
+
+Deno.test("input with ever new fields is told of twenty of them", () => {
+  let told = 0;
+  const reader = new NdjsonReader({
+    rules: TINYOBS_RULES,
+    onBadLine() {},
+    onUnknownField: () => told++,
+  });
+  for (let i = 0; i < 100; i++) {
+    reader.push(
+      encoder.encode(`{"name":"a","type":"gauge","value":1,"x${i}":1}\n`),
+    );
+  }
+  assertEquals(told, 20);
 });

@@ -127,6 +127,20 @@ Deno.test("a good line is forwarded as the text it is", () => {
   assertEquals(good.map(({ body }) => body), texts.map((text) => text.trim()));
 });
 
+Deno.test("a line that only the full check can judge is forwarded as the text it is, too", () => {
+  const texts = [
+    `{"name":"m","type":"gauge","value":1,"timestamp":"2024-02-29T07:00:00Z"}`,
+    line(1, `,"labels":{"a":"${"é".repeat(500)}"}`),
+    line(1, `,"labels":{"a":"${'\\"'.repeat(300)}"}`),
+  ];
+  for (const text of texts) {
+    const lines = new NdjsonReader({ rules: TINYOBS_RULES, onBadLine() {} })
+      .push(bytesOf(text + "\n"));
+    assertEquals(decoder.decode(lines[0]!.body), text);
+    assertEquals(lines[0]!.cut, lines[0]!.end, "as bytes, and not as a copy");
+  }
+});
+
 Deno.test("a timestamp that is added goes to the end of the line's own text", () => {
   const text = `{"name":"m","type":"gauge","value":1.50e+2}`;
   const { good } = read(text);
@@ -244,6 +258,8 @@ Deno.test("a line that is not JSON says so, without control characters", () => {
     // deno-lint-ignore no-control-regex
     assert(!/[\x00-\x1f\x7f-\x9f]/.test(why), why);
     assert(why.length < 200, why);
+    // The line's number is the reader's to say.
+    assert(!/line \d|column \d/.test(why), why);
   }
 });
 

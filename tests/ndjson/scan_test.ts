@@ -4,6 +4,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import fc from "npm:fast-check@4.10.2";
 import { parseLine } from "../../src/ndjson/parse.ts";
+import { type MetricRules, NO_RULES } from "../../src/core/metric.ts";
 import { Scanner } from "../../src/ndjson/scan.ts";
 import { TINYOBS_RULES } from "../../src/transports/tinyobs_rules.ts";
 
@@ -240,6 +241,7 @@ Deno.test("the scanner accepts the shapes that programs write", () => {
       '{"name": "a", "type": "gauge", "value": -1.5e-3, "labels": {}}',
       '{"name":"a","type":"counter","value":1,"labels":{"b":"c"},"timestamp":"2026-11-23T07:00:00.1Z"}',
       '{"timestamp":"2026-01-31T07:00:00+01:00","value":1,"type":"histogram","name":"a"}',
+      '{"name":"a\\"b","type":"counter","value":1,"labels":{"b\\n":"\\\\"},"timestamp":"2026-12-31T07:00:00.0123456789Z"}',
       '{ "name" : "a\\u0041\\n" , "value":1,\t"type" : "counter" } \r',
       `{"name":"é","type":"counter","value":1,"labels":{${
         Array.from({ length: 20 }, (_, i) => `"label_${i}":"value ${i}"`)
@@ -263,6 +265,53 @@ Deno.test("the scanner leaves what is too long to the full check", () => {
     }"}}`;
   assert(scanned(label("x".repeat(256))) !== undefined);
   assertEquals(scanned(label("x".repeat(257))), undefined);
+});
+
+Deno.test("strings of any length are accepted up to the least limit, wherever they are", () => {
+  const length = fc.oneof(
+    fc.nat(600),
+    fc.constantFrom(0, 254, 255, 256, 257, 258, 511, 512, 513),
+  );
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 300 }),
+      fc.array(fc.tuple(length, length), { maxLength: 5 }),
+      (name, labels) => {
+        const line = `{"name":"${"n".repeat(name)}","type":"gauge","value":1,` +
+          `"labels":{${
+            labels.map(([k, v]) => `"${"k".repeat(k)}":"${"v".repeat(v)}"`)
+          }}}`;
+        const fits = Math.max(name, ...labels.flat()) <= 256;
+        assertEquals(scanned(line) !== undefined, fits, line);
+      },
+    ),
+    { numRuns: 5000 },
+  );
+});
+
+Deno.test("under other rules, too, the scanner accepts nothing that the full check refuses", () => {
+  for (
+    const rules of [
+      NO_RULES,
+      { ...TINYOBS_RULES, maxLabels: 0 },
+      { ...TINYOBS_RULES, maxLabels: 1, years: [2026, 2026] },
+      { ...TINYOBS_RULES, maxName: 40, maxLabelKey: 84, years: [1999, 2100] },
+    ] as MetricRules[]
+  ) {
+    const scanner = new Scanner(rules);
+    let accepted = 0;
+    fc.assert(
+      fc.property(line, (line) => {
+        // deno-lint-ignore no-control-regex
+        const ascii = /^[\x00-\x7f]*$/.test(line);
+        if (!scanner.scan(line + "\n", 0, ascii)) return;
+        accepted++;
+        assertEquals(typeof parseLine(line, { rules }), "string", line);
+      }),
+      { numRuns: 5000 },
+    );
+    assert(accepted > 50, `the generator must hit its target: ${accepted}`);
+  }
 });
 
 Deno.test("of a label that stands twice the last one counts, as for the server", () => {

@@ -2,7 +2,7 @@
 // limits, sends it within a timeout, and reads the answer to its end. What to send
 // and what an answer means is the wire's to say.
 
-import type { Batch } from "../../core/batch.ts";
+import { type Batch, itemsOf } from "../../core/batch.ts";
 import { checkDelay, checkPositiveInteger } from "../../core/check.ts";
 import type { MetricRules } from "../../core/metric.ts";
 import { SendError, type SendErrorOptions } from "../../core/send_error.ts";
@@ -148,7 +148,7 @@ export function httpTransport<T>(
   function prepare(batch: Batch<T>): Part<T>[] {
     const known = prepared.get(batch);
     if (known !== undefined) return known;
-    const parts = divide([...batch]);
+    const parts = divide(itemsOf(batch));
     // An array may be changed before it is sent again.
     if (Array.isArray(batch)) return parts;
     prepared.set(batch, parts);
@@ -291,7 +291,7 @@ export function httpTransport<T>(
       throw last.with({
         undelivered: failed.length === parts.length
           ? undefined
-          : itemsOf(batch, failed),
+          : itemsIn(failed, itemsOf(batch)),
         index: errors.length === 1 && failed.length === 1
           ? last.index
           : undefined,
@@ -300,9 +300,7 @@ export function httpTransport<T>(
   };
 }
 
-/** The items of some parts of a batch. */
-function itemsOf<T>(batch: Batch<T>, parts: readonly Part<T>[]): T[] {
-  const items = [...batch];
+function itemsIn<T>(parts: readonly Part<T>[], items: readonly T[]): T[] {
   return parts.flatMap(({ from, count }) => items.slice(from, from + count));
 }
 
