@@ -42,6 +42,7 @@ export {
   withRetry,
 } from "./src/delivery/retry.ts";
 export type { HttpOptions } from "./src/transports/http/http_transport.ts";
+export type { HeaderFields } from "./src/transports/http/target.ts";
 export {
   fetchTransport,
   type FetchTransportOptions,

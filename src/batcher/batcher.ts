@@ -2,7 +2,7 @@
 // their way in, and delivered with retries and quarantine on their way out.
 
 import { ReleasableBatch } from "../core/batch.ts";
-import { checkDuration } from "../core/check.ts";
+import { checkDuration, checkKnown } from "../core/check.ts";
 import { Engine } from "../core/engine.ts";
 import type { Logger } from "../core/logger.ts";
 import {
@@ -18,6 +18,7 @@ import type { Transport } from "../core/transport.ts";
 import { withQuarantine } from "../delivery/quarantine.ts";
 import { type RetryOptions, withRetry } from "../delivery/retry.ts";
 import { hasLayer } from "../delivery/wrap.ts";
+import { Advice } from "./advice.ts";
 
 /** Options for {@linkcode Batcher}. */
 export interface BatcherOptions {
@@ -105,7 +106,7 @@ export interface FlushReport {
   readonly sent: number;
   /** How many were not. */
   readonly failed: number;
-  /** Why: one for each batch that failed or partly failed, the first 1000. */
+  /** Why: one for each batch that failed or partly failed, the first 100. */
   readonly errors: readonly SendError<Metric>[];
 }
 
@@ -187,6 +188,8 @@ export interface BatcherStats {
 export class Batcher implements AsyncDisposable {
   readonly #engine: Engine<AcceptedMetric, Metric>;
   readonly #rules: MetricRules;
+  readonly #advice: Advice;
+  #writable: WritableStream<Metric> | undefined;
   /** The nanosecond of each stamp, in the batch that is being filled. */
   #nanos: number[] = [];
   #added = 0;
@@ -201,9 +204,10 @@ export class Batcher implements AsyncDisposable {
    * @param transport Delivers the batches.
    * @param options Limits, retries, logger and callback.
    * @throws {RangeError} If an option is out of its bounds.
-   * @throws {TypeError} If `transport` has no `send`.
+   * @throws {TypeError} If `transport` has no `send`, or there is no such option.
    */
   constructor(transport: Transport<Metric>, options: BatcherOptions = {}) {
+    checkKnown("create Batcher", options, OPTIONS, ALIASES);
     const { maxBatchSize, flushEvery, maxBuffered, maxInFlight } = options;
     const { logger, onFailure } = options;
     this.#rules = transport?.rules ?? NO_RULES;
@@ -217,6 +221,7 @@ export class Batcher implements AsyncDisposable {
       logger,
       onFailure,
     });
+    this.#advice = new Advice(logger, flushEvery);
   }
 
   /**
@@ -227,6 +232,7 @@ export class Batcher implements AsyncDisposable {
    * @param signal Stops the Batcher when it is aborted, as `stop()` does.
    */
   start(signal?: AbortSignal): void {
+    this.#advice.followed();
     this.#engine.start(signal);
   }
 
@@ -266,6 +272,7 @@ export class Batcher implements AsyncDisposable {
     this.#nanos.push(typeof timestamp === "string" ? 0 : timestamp.take());
     this.#added++;
     engine.push(accepted);
+    this.#advice.added(metric, this.#added);
     return true;
   }
 
@@ -278,6 +285,7 @@ export class Batcher implements AsyncDisposable {
    * were in flight already and retries included. Never rejects.
    */
   flush(): Promise<FlushReport> {
+    this.#advice.followed();
     return this.#engine.flush();
   }
 
@@ -298,6 +306,7 @@ export class Batcher implements AsyncDisposable {
     if (timeout !== undefined) {
       checkDuration("stop Batcher", "timeout", timeout);
     }
+    this.#advice.followed();
     return this.#engine.stop(timeout);
   }
 
@@ -311,6 +320,48 @@ export class Batcher implements AsyncDisposable {
    */
   get ready(): Promise<void> {
     return this.#engine.ready;
+  }
+
+  /**
+   * A stream of metrics into the Batcher, for producers that are streams themselves:
+   * it waits for room, so that `stream.pipeTo(batcher.writable)` loses nothing. A
+   * metric that is invalid is counted and logged, as by {@linkcode Batcher.add}, and
+   * does not break the stream; after `stop`, writing does. Closing it flushes.
+   *
+   * @example Usage
+   * ```ts
+   * import { Batcher, type Metric } from "@tinyobs/batch";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const kept: Metric[] = [];
+   * await using batcher = new Batcher({
+   *   send(batch) {
+   *     kept.push(...batch);
+   *     return Promise.resolve();
+   *   },
+   * });
+   * batcher.start();
+   * await ReadableStream.from<Metric>([{ name: "up", type: "gauge", value: 1 }])
+   *   .pipeTo(batcher.writable);
+   * assertEquals(kept.length, 1);
+   * ```
+   *
+   * @returns The stream, which is always the same one.
+   */
+  get writable(): WritableStream<Metric> {
+    return this.#writable ??= new WritableStream<Metric>({
+      write: async (metric) => {
+        const engine = this.#engine;
+        while (engine.full && !engine.closed) await engine.ready;
+        if (engine.closed) {
+          throw new Error("Cannot write metric as the Batcher is stopped");
+        }
+        this.add(metric);
+      },
+      close: async () => {
+        await this.flush();
+      },
+    });
   }
 
   /**
@@ -350,6 +401,33 @@ export class Batcher implements AsyncDisposable {
     return new ReleasableBatch(finishMetrics(metrics, nanos));
   }
 }
+
+const OPTIONS = [
+  "maxBatchSize",
+  "flushEvery",
+  "maxBuffered",
+  "maxInFlight",
+  "retry",
+  "quarantine",
+  "logger",
+  "onFailure",
+];
+const ALIASES = {
+  batchSize: "maxBatchSize",
+  flushInterval: "flushEvery",
+  flushIntervalMs: "flushEvery",
+  flushMs: "flushEvery",
+  interval: "flushEvery",
+  maxBuffer: "maxBuffered",
+  maxQueue: "maxBuffered",
+  maxQueueSize: "maxBuffered",
+  bufferSize: "maxBuffered",
+  concurrency: "maxInFlight",
+  retries: "retry",
+  log: "logger",
+  onError: "onFailure",
+  onFail: "onFailure",
+};
 
 /** The transport with what the options leave on and it does not have yet. */
 function deliver(

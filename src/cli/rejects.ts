@@ -2,6 +2,7 @@
 // there byte for byte; one that is valid as it would have been sent, its timestamp
 // included, so that sending it again stores the same sample.
 
+import type { Line } from "../ndjson/line.ts";
 import type { OutputFile } from "./io.ts";
 import { Outlet } from "./outlet.ts";
 
@@ -76,15 +77,13 @@ export class RejectsFile {
     stop.removeEventListener("abort", onAbort);
   }
 
-  /** Writes whole lines, without their line feeds. */
-  writeLines(lines: readonly Uint8Array[]): void {
-    if (lines.length === 0) return;
-    const bytes = join(lines);
+  /** Writes whole lines, each with its line feed. The bytes must not change anymore. */
+  write(lines: Uint8Array): void {
     if (this.#held === undefined) {
-      this.#push(bytes);
+      this.#push(lines);
     } else {
-      this.#held.push(bytes);
-      this.#heldBytes += bytes.length;
+      this.#held.push(lines);
+      this.#heldBytes += lines.length;
     }
   }
 
@@ -93,7 +92,10 @@ export class RejectsFile {
    * caller's again afterwards.
    */
   writePart(bytes: Uint8Array, more: boolean): void {
-    if (!more && this.#held === undefined) return this.writeLines([bytes]);
+    if (!more && this.#held === undefined) {
+      this.#push(join(bytes));
+      return;
+    }
     this.#torn = !this.#push(bytes.slice()) || this.#torn;
     if (more) {
       this.#held ??= [];
@@ -144,17 +146,26 @@ export class RejectsFile {
   }
 }
 
-function join(lines: readonly Uint8Array[]): Uint8Array {
-  const all = new Uint8Array(
-    lines.reduce((size, line) => size + line.length + 1, 0),
-  );
+/** The line with its line feed. */
+function join(line: Uint8Array): Uint8Array {
+  const bytes = new Uint8Array(line.length + 1);
+  bytes.set(line);
+  bytes[line.length] = LF;
+  return bytes;
+}
+
+/** Lines as they would have been sent, each with a line feed. */
+export function toNdjson(lines: readonly Line[]): Uint8Array {
+  let size = 0;
+  for (const line of lines) size += line.maxBody + 1;
+  const bytes = new Uint8Array(size);
   let at = 0;
   for (const line of lines) {
-    all.set(line, at);
-    at += line.length + 1;
-    all[at - 1] = LF;
+    bytes.set(line.chunk.subarray(line.start, line.cut), at);
+    at = line.writeRest(bytes, at + line.cut - line.start);
+    bytes[at++] = LF;
   }
-  return all;
+  return bytes.subarray(0, at);
 }
 
 function countLineFeeds(bytes: Uint8Array): number {

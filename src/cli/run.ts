@@ -20,6 +20,7 @@ import { Outage } from "./outage.ts";
 import { LiveLine } from "./progress.ts";
 import { proxyFor } from "./proxy.ts";
 import { Shutdown } from "./shutdown.ts";
+import { toNdjson } from "./rejects.ts";
 import { exitCode, type Outcome, summarize } from "./summary.ts";
 import { TINYOBS } from "./targets.ts";
 
@@ -82,7 +83,7 @@ export async function run(
   }
 
   function reject(lines: readonly Line[]): void {
-    rejects?.writeLines(lines.map((line) => line.body));
+    rejects?.write(toNdjson(lines));
   }
 
   const reader = new NdjsonReader({
@@ -113,7 +114,10 @@ export async function run(
     },
     onSettled(batch, error) {
       const lost = error === undefined ? 0 : countUndelivered(error, batch);
-      if (error !== undefined) reject(undeliveredOf(error, batch));
+      // Making the lines again costs as much as reading them.
+      if (error !== undefined && rejects !== undefined) {
+        reject(undeliveredOf(error, batch));
+      }
       outage.settled(batch.length, lost, error);
     },
   });

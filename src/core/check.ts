@@ -1,5 +1,6 @@
 // Checks of options, each written once, and the sentence for one that is wrong.
 
+import { likelyWord } from "./fields.ts";
 import { show } from "./text.ts";
 
 /** The longest delay that a timer can count, in milliseconds. */
@@ -62,4 +63,29 @@ export function checkRule(
   rule: string,
 ): void {
   if (!holds) throw complain(action, name, rule, value);
+}
+
+/**
+ * Throws a `TypeError` for an option that does not exist, with the one that is most
+ * likely meant: a misspelt one would silently leave the default.
+ *
+ * @param known The options there are.
+ * @param aliases What other libraries call them.
+ */
+export function checkKnown(
+  action: string,
+  options: object,
+  known: readonly string[],
+  aliases: Readonly<Record<string, string>>,
+): void {
+  for (const name of Object.keys(options)) {
+    if (known.includes(name)) continue;
+    const meant = Object.hasOwn(aliases, name)
+      ? aliases[name]
+      : likelyWord(name, known);
+    throw new TypeError(
+      `Cannot ${action} as there is no option ${show(name)}` +
+        (meant === undefined ? "" : `: did you mean "${meant}"?`),
+    );
+  }
 }

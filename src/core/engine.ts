@@ -77,16 +77,32 @@ export interface EngineReport<T> {
 interface Waiter<T> {
   /** How many items had been pushed when it called. */
   readonly mark: number;
-  readonly report: EngineReport<T>;
+  /** How many of them were outstanding, and how many had failed. */
+  readonly outstanding: number;
+  readonly failed: number;
+  /** How many batches had settled. */
+  readonly settled: number;
+  /** How many errors had been passed by. */
+  readonly errors: number;
   readonly resolve: (report: EngineReport<T>) => void;
+}
+
+/** What became of a batch, in the order in which batches were cut. */
+interface Entry<T> {
+  /** How many items were pushed before its first one, and before the next batch. */
+  readonly start: number;
+  readonly end: number;
+  /** It was the so manyth batch that settled; 0 until then. */
+  settled: number;
+  failed: number;
+  error: SendError<T> | undefined;
 }
 
 /** A batch that is complete: in the queue, then in flight. */
 interface Cut<T> {
   readonly batch: Batch<T>;
-  /** How many items were pushed before its first one. */
-  readonly start: number;
   readonly bytes: number;
+  readonly entry: Entry<T>;
   /** One for each, as Node warns of many listeners on a signal that all share. */
   abort: AbortController | undefined;
 }
@@ -97,7 +113,7 @@ const ABORT_GRACE = 50;
 /** So many sends may settle before the event loop gets a turn. */
 const SENDS_PER_TASK = 32;
 /** So many errors a report names; its numbers count all of them. */
-const MAX_ERRORS = 1000;
+const MAX_ERRORS = 100;
 
 export class Engine<P, T = P> {
   readonly #transport: Transport<T>;
@@ -122,6 +138,16 @@ export class Engine<P, T = P> {
   #sends = new Set<Cut<T>>();
   /** In the order of their marks. */
   #waiters: Waiter<T>[] = [];
+  /** The batches from the first that is outstanding on, settled ones among them. */
+  #ledger: Entry<T>[] = [];
+  /** How many batches have settled. */
+  #settled = 0;
+  /** How many items failed in the batches that the ledger has passed by. */
+  #passedFailed = 0;
+  /** The failed ones among those, as far as a waiter may want them. */
+  #passedErrors: Entry<T>[] = [];
+  /** How many more there were before. */
+  #droppedErrors = 0;
 
   #started = false;
   #closed = false;
@@ -280,14 +306,20 @@ export class Engine<P, T = P> {
       }
       this.#pumpSoon();
     }
-    const sent = this.buffered + this.inFlight;
-    const report: EngineReport<T> = { sent, failed: 0, errors: [] };
-    if (sent === 0) {
+    const outstanding = this.buffered + this.inFlight;
+    if (outstanding === 0) {
       this.#flushLogs();
-      return Promise.resolve(report);
+      return Promise.resolve({ sent: 0, failed: 0, errors: [] });
     }
     return new Promise((resolve) => {
-      this.#waiters.push({ mark: this.#pushed, report, resolve });
+      this.#waiters.push({
+        mark: this.#pushed,
+        outstanding,
+        failed: this.failed,
+        settled: this.#settled,
+        errors: this.#droppedErrors + this.#passedErrors.length,
+        resolve,
+      });
     });
   }
 
@@ -331,10 +363,18 @@ export class Engine<P, T = P> {
     if (transport.prepare !== undefined) {
       guard(() => transport.prepare!(batch));
     }
+    const entry: Entry<T> = {
+      start: this.#pushed - batch.length,
+      end: this.#pushed,
+      settled: 0,
+      failed: 0,
+      error: undefined,
+    };
+    this.#ledger.push(entry);
     this.#queue.push({
       batch,
-      start: this.#pushed - batch.length,
       bytes: this.#fillingBytes,
+      entry,
       abort: undefined,
     });
     this.#filling = [];
@@ -415,7 +455,7 @@ export class Engine<P, T = P> {
     this.#failures.flush();
   }
 
-  #account({ batch, start }: Cut<T>, error: SendError<T> | undefined): void {
+  #account({ batch, entry }: Cut<T>, error: SendError<T> | undefined): void {
     const { onFailure, onSettled, noun } = this.#options;
     const failed = error === undefined ? 0 : countUndelivered(error, batch);
     const { length } = batch;
@@ -438,37 +478,49 @@ export class Engine<P, T = P> {
           },
         );
       }
-      this.#report(start, failed, error);
     }
     if (onSettled !== undefined) {
       onSettled(batch, failed > 0 ? error : undefined);
     }
-    this.#resolveWaiters();
+    entry.settled = ++this.#settled;
+    if (failed > 0) [entry.failed, entry.error] = [failed, error];
+    this.#passBy();
   }
 
-  /** Tells those who wait for the batch that begins at `start` what failed of it. */
-  #report(start: number, failed: number, error: SendError<T>): void {
-    for (let i = this.#waiters.length - 1; i >= 0; i--) {
-      const { mark, report } = this.#waiters[i]!;
-      if (mark <= start) break;
-      // Of a batch that went on filling after the call, its own items come first.
-      const own = Math.min(failed, mark - start);
-      report.sent -= own;
-      report.failed += own;
-      if (report.errors.length < MAX_ERRORS) report.errors.push(error);
+  /** Passes the settled batches at the head of the ledger by, and resolves who waits. */
+  #passBy(): void {
+    while (this.#ledger.length > 0 && this.#ledger[0]!.settled > 0) {
+      const entry = this.#ledger.shift()!;
+      if (entry.failed > 0) this.#passedErrors.push(entry);
+      while (
+        this.#waiters.length > 0 && this.#waiters[0]!.mark <= entry.end
+      ) this.#report(this.#waiters.shift()!, entry);
+      this.#passedFailed += entry.failed;
     }
+    // What no waiter that is left can want.
+    const wanted = this.#waiters[0]?.errors ?? Infinity;
+    const dropped = Math.min(
+      this.#passedErrors.length,
+      Math.max(0, wanted - this.#droppedErrors),
+    );
+    if (dropped === 0) return;
+    this.#passedErrors.splice(0, dropped);
+    this.#droppedErrors += dropped;
   }
 
-  /** Resolves those who wait for nothing that is still outstanding. */
-  #resolveWaiters(): void {
-    if (this.#waiters.length === 0) return;
-    let settled = this.#queue[0]?.start ?? this.#pushed - this.#filling.length;
-    for (const { start } of this.#sends) settled = Math.min(settled, start);
-    let n = 0;
-    while (n < this.#waiters.length && this.#waiters[n]!.mark <= settled) n++;
-    for (const { report, resolve } of this.#waiters.splice(0, n)) {
-      resolve(report);
+  /** Tells a waiter what became of its items, the last of which are in this batch. */
+  #report(waiter: Waiter<T>, { start, failed: last }: Entry<T>): void {
+    const { mark, outstanding, settled, resolve } = waiter;
+    // Of a batch that went on filling after the call, its own items come first.
+    const failed = this.#passedFailed + Math.min(last, mark - start) -
+      waiter.failed;
+    const errors: SendError<T>[] = [];
+    let i = waiter.errors - this.#droppedErrors;
+    for (; i < this.#passedErrors.length && errors.length < MAX_ERRORS; i++) {
+      const entry = this.#passedErrors[i]!;
+      if (entry.settled > settled) errors.push(entry.error!);
     }
+    resolve({ sent: outstanding - failed, failed, errors });
   }
 
   /** The end of `stop`'s patience: nothing more is sent, and what is left has failed. */

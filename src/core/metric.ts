@@ -154,7 +154,9 @@ export function acceptMetric(
         rules.years === NO_RULES.years
           ? ""
           : `, in the years ${first} to ${last}`
-      }: ${current(timestamp)}`;
+      }: ${current(timestamp)}${
+        timestamp instanceof Date ? " (use toISOString() of the Date)" : ""
+      }`;
     }
     return ownLabels === undefined
       ? { name, type, value, timestamp: stamp }

@@ -27,8 +27,9 @@ const { Deno } = globalThis as {
 export function backgroundTimer(
   callback: () => void,
   delay: number,
+  set: typeof setTimeout = globalThis.setTimeout,
 ): ReturnType<typeof setTimeout> {
-  const timer = setTimeout(callback, delay);
+  const timer = set(callback, delay);
   if (typeof timer === "number") Deno?.unrefTimer?.(timer);
   else (timer as { unref?: () => void }).unref?.();
   return timer;

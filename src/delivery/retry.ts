@@ -4,6 +4,7 @@
 import { toBatch } from "../core/batch.ts";
 import {
   checkDuration,
+  checkKnown,
   checkPositiveInteger,
   checkRule,
   MAX_TIMER,
@@ -62,6 +63,17 @@ export interface RetryOptions<T> {
   readonly onRetry?: ((event: RetryEvent<T>) => unknown) | undefined;
 }
 
+const OPTIONS = ["attempts", "baseDelay", "maxDelay", "onRetry"];
+const ALIASES = {
+  retries: "attempts",
+  maxRetries: "attempts",
+  maxAttempts: "attempts",
+  minDelay: "baseDelay",
+  minTimeout: "baseDelay",
+  delay: "baseDelay",
+  maxTimeout: "maxDelay",
+};
+
 /** The longest `Retry-After` that is honoured: a server that asks for hours is as good as down. */
 const MAX_RETRY_AFTER = 5 * 60_000;
 
@@ -95,12 +107,14 @@ const MAX_RETRY_AFTER = 5 * 60_000;
  * @param options How often and how far apart.
  * @returns The transport that retries.
  * @throws {RangeError} If an option is out of its bounds.
+ * @throws {TypeError} If there is no such option.
  */
 export function withRetry<T>(
   transport: Transport<T>,
   options: RetryOptions<T> = {},
 ): Transport<T> {
   const { attempts = 5, baseDelay = 500, maxDelay = 30_000, onRetry } = options;
+  checkKnown("retry", options, OPTIONS, ALIASES);
   checkPositiveInteger("retry", "attempts", attempts);
   checkDuration("retry", "baseDelay", baseDelay);
   checkRule(

@@ -1,5 +1,6 @@
 // The transport for TinyObs: its JSON, its limits, and what its answers mean.
 
+import { checkKnown } from "../core/check.ts";
 import { parseJson } from "../core/json.ts";
 import type { Metric } from "../core/metric.ts";
 import { count, show } from "../core/text.ts";
@@ -83,13 +84,14 @@ export interface FetchTransportOptions<T> extends HttpOptions {
  * @param options The key, limits and encoding.
  * @returns The transport.
  * @throws {TypeError} If `url` is not an HTTP URL, or a header's name or value cannot
- * be sent.
+ * be sent, or there is no such option.
  * @throws {RangeError} If `timeout` or `maxPerRequest` is out of its bounds.
  */
 export function fetchTransport<T = Metric>(
   url: string | URL,
   options: FetchTransportOptions<T> = {},
 ): Transport<T> {
+  checkKnown("create fetchTransport", options, OPTIONS, ALIASES);
   const { encode, maxPerRequest } = options;
   return tinyobsTransport<T>(url, options, {
     encode: encode === undefined
@@ -98,6 +100,22 @@ export function fetchTransport<T = Metric>(
     maxPerRequest,
   });
 }
+
+const OPTIONS = [
+  "apiKey",
+  "headers",
+  "timeout",
+  "fetch",
+  "maxPerRequest",
+  "encode",
+];
+const ALIASES = {
+  token: "apiKey",
+  key: "apiKey",
+  timeoutMs: "timeout",
+  batchSize: "maxPerRequest",
+  maxBatchSize: "maxPerRequest",
+};
 
 /** What items of one's own need, to be sent to a TinyObs server. */
 export interface TinyobsWire<T> {

@@ -1135,3 +1135,26 @@ Deno.test("a broken connection's message says its reason and the URL once", asyn
   listener.close();
   await hangUp;
 });
+
+Deno.test("a 200 that reports an error is no success", async () => {
+  for (
+    const [answer, reason] of [
+      [{ status: "error", message: "no space" }, "no space"],
+      [{ error: "backend down" }, "backend down"],
+      [{ error: { code: 7 } }, '{"error":{"code":7}}'],
+    ] as const
+  ) {
+    await using server = serve(() => Response.json(answer));
+    const error = await failure(server.url);
+    assertEquals([error.kind, error.code], ["refused", "status"]);
+    assertEquals(
+      error.message,
+      `${server.url} answered 200 OK, but reports an error: ${reason}`,
+    );
+  }
+  // What is not set is no error.
+  await using server = serve(() =>
+    Response.json({ status: "ok", error: null })
+  );
+  await sendOne(server.url);
+});

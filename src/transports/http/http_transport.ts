@@ -19,7 +19,7 @@ import {
 import { recycle } from "./buffers.ts";
 import { Connections } from "./connection.ts";
 import { readNetworkError } from "./network_error.ts";
-import { safeUrl, Target } from "./target.ts";
+import { type HeaderFields, safeUrl, Target } from "./target.ts";
 import { startTimeout } from "./timeout.ts";
 
 /** What somebody who uses a transport over HTTP can set, whatever the wire. */
@@ -35,7 +35,7 @@ export interface HttpOptions {
    *
    * @default {undefined} only what the wire needs, and the key
    */
-  readonly headers?: HeadersInit | undefined;
+  readonly headers?: HeaderFields | undefined;
   /**
    * How long one request may take, its answer included, in milliseconds: more
    * than 0, at most 2147483647.

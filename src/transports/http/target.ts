@@ -5,6 +5,14 @@ import { excerpt, show } from "../../core/text.ts";
 
 const encoder = new TextEncoder();
 
+/**
+ * Header fields: a `Headers`, a list of pairs or an object. Like the `HeadersInit` of
+ * the DOM, whose types a program on Node does not have.
+ */
+export type HeaderFields =
+  | Iterable<readonly [name: string, value: string]>
+  | Readonly<Record<string, string>>;
+
 /** Where requests go, with which headers, and what of it stays secret. */
 export class Target {
   readonly href: string;
@@ -25,7 +33,10 @@ export class Target {
     transport: string,
     input: string | URL,
     wireHeaders: Readonly<Record<string, string>>,
-    options: { apiKey?: string | undefined; headers?: HeadersInit | undefined },
+    options: {
+      apiKey?: string | undefined;
+      headers?: HeaderFields | undefined;
+    },
   ) {
     this.#transport = transport;
     let url: URL;
@@ -116,13 +127,14 @@ function spellings(secret: string): string[] {
   ];
 }
 
-/** The entries of any `HeadersInit`, unchecked: `Headers` would name a bad value. */
+/** The entries of header fields, unchecked: `Headers` would name a bad value. */
 function headerEntries(
-  init: HeadersInit | undefined,
-): Iterable<[string, string]> {
+  init: HeaderFields | undefined,
+): Iterable<readonly [string, string]> {
   if (init === undefined) return [];
-  if (Symbol.iterator in init) return init as Iterable<[string, string]>;
-  return Object.entries(init);
+  return Symbol.iterator in init
+    ? init as Iterable<readonly [string, string]>
+    : Object.entries(init);
 }
 
 /** A URL without credentials, query and fragment, even if the text is not a URL. */
