@@ -6,8 +6,8 @@ import { defaultLogger, guard, type Logger } from "../core/logger.ts";
 import { backgroundTimer } from "../core/task.ts";
 import { show } from "../core/text.ts";
 
-/** The real one: a test that fakes timers counts those of the Batcher, and not this. */
-const { setTimeout } = globalThis;
+/** The real ones: a test that fakes timers means those that send. */
+const { setTimeout, clearTimeout } = globalThis;
 /** So many metrics are looked at one by one; of the later ones, every 64th. */
 const LOOK_AT_ALL = 1000;
 const LOOK_AT = 64;
