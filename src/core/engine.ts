@@ -514,12 +514,15 @@ export class Engine<P, T = P> {
     // Of a batch that went on filling after the call, its own items come first.
     const failed = this.#passedFailed + Math.min(last, mark - start) -
       waiter.failed;
-    const errors: SendError<T>[] = [];
+    const entries: Entry<T>[] = [];
     let i = waiter.errors - this.#droppedErrors;
-    for (; i < this.#passedErrors.length && errors.length < MAX_ERRORS; i++) {
+    for (; i < this.#passedErrors.length && entries.length < MAX_ERRORS; i++) {
       const entry = this.#passedErrors[i]!;
-      if (entry.settled > settled) errors.push(entry.error!);
+      if (entry.settled > settled) entries.push(entry);
     }
+    // In the order in which they happened.
+    const errors = entries.sort((a, b) => a.settled - b.settled)
+      .map(({ error }) => error!);
     resolve({ sent: outstanding - failed, failed, errors });
   }
 
