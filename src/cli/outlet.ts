@@ -14,11 +14,18 @@ const PATIENCE = 500;
 /** What an {@linkcode Outlet} tells its owner. */
 export interface OutletEvents {
   /** Some bytes have been written. */
-  onWritten?(bytes: Uint8Array): void;
+  onWritten?(): void;
   /** Nothing is left to write. */
   onIdle?(): void;
   /** A write has failed: whether to keep what is left and to try again. */
   onError(error: unknown): boolean;
+}
+
+/** What waits to be written. */
+interface Entry {
+  readonly bytes: Uint8Array;
+  /** How much it counts for. */
+  readonly weight: number;
 }
 
 /**
@@ -29,12 +36,16 @@ export interface OutletEvents {
 export class Outlet {
   readonly #sink: Sink;
   readonly #events: OutletEvents;
-  #queue: Uint8Array[] = [];
+  #queue: Entry[] = [];
+  /** How many bytes of the first entry have been written. */
+  #at = 0;
   #writing = false;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #wake: (() => void)[] = [];
   /** How many bytes have been written. */
   written = 0;
+  /** What the entries count for that have been written in full. */
+  done = 0;
   /** How many bytes wait. */
   pending = 0;
   /** The last write failed, and what is left waits to be tried again. */
@@ -45,10 +56,15 @@ export class Outlet {
     this.#events = events;
   }
 
+  /** The part of an entry that has been written, where that is not all of it. */
+  get partial(): Uint8Array | undefined {
+    return this.#queue[0]?.bytes.subarray(0, this.#at);
+  }
+
   /** Takes bytes, which must not change anymore. */
-  push(bytes: Uint8Array): void {
+  push(bytes: Uint8Array, weight = 0): void {
     if (bytes.length === 0) return;
-    this.#queue.push(bytes);
+    this.#queue.push({ bytes, weight });
     this.pending += bytes.length;
     if (!this.failing) this.#go();
   }
@@ -77,6 +93,7 @@ export class Outlet {
   close(): void {
     clearTimeout(this.#retry);
     this.#queue = [];
+    this.#at = 0;
     this.pending = 0;
     this.#wakeAll();
   }
@@ -87,7 +104,8 @@ export class Outlet {
     if (this.#sink.writeSync !== undefined) {
       try {
         while (this.#queue.length > 0) {
-          this.#advance(this.#sink.writeSync(this.#queue[0]!));
+          const { bytes } = this.#queue[0]!;
+          this.#advance(this.#sink.writeSync(bytes.subarray(this.#at)));
         }
       } catch (error) {
         this.#fail(error);
@@ -101,8 +119,10 @@ export class Outlet {
   async #writeAll(): Promise<void> {
     while (this.#queue.length > 0) {
       try {
-        const piece = this.#queue[0]!.subarray(0, PIECE);
-        const n = await this.#sink.write(piece);
+        const { bytes } = this.#queue[0]!;
+        const n = await this.#sink.write(
+          bytes.subarray(this.#at, this.#at + PIECE),
+        );
         // It may have been closed in the meantime.
         if (this.#queue.length > 0) this.#advance(n);
       } catch (error) {
@@ -119,12 +139,16 @@ export class Outlet {
   }
 
   #advance(n: number): void {
-    const bytes = this.#queue[0]!;
-    this.#events.onWritten?.(bytes.subarray(0, n));
-    if (n < bytes.length) this.#queue[0] = bytes.subarray(n);
-    else this.#queue.shift();
+    const { bytes, weight } = this.#queue[0]!;
+    this.#at += n;
+    if (this.#at === bytes.length) {
+      this.#queue.shift();
+      this.#at = 0;
+      this.done += weight;
+    }
     this.written += n;
     this.pending -= n;
+    this.#events.onWritten?.();
     this.#wakeAll();
   }
 

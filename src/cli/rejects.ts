@@ -30,23 +30,17 @@ export class RejectsFile {
   readonly #outlet: Outlet;
   readonly #events: RejectsEvents;
   /** Lines that have to wait while an overlong one is written in parts. */
-  #held: Uint8Array[] | undefined;
+  #held: [bytes: Uint8Array, count: number][] | undefined;
   #heldBytes = 0;
   /** Of an overlong line that is being written, some parts were lost. */
   #torn = false;
-  /** How many lines that end with a line feed there are not whole. */
-  #tornLines = 0;
-  #lineFeeds = 0;
 
   constructor(file: OutputFile, events: RejectsEvents) {
     this.#file = file;
     this.#events = events;
     let said = false;
     this.#outlet = new Outlet(file, {
-      onWritten: (bytes) => {
-        said = false;
-        this.#lineFeeds += countLineFeeds(bytes);
-      },
+      onWritten: () => said = false,
       onError: (error) => {
         if (!said) events.onError(error);
         return said = true;
@@ -56,7 +50,8 @@ export class RejectsFile {
 
   /** How many lines are there in full. */
   get lines(): number {
-    return this.#lineFeeds - this.#tornLines;
+    const { done, partial } = this.#outlet;
+    return partial === undefined ? done : done + countLineFeeds(partial);
   }
 
   /** Whether more waits than memory should hold, so that reading has to stop. */
@@ -77,13 +72,18 @@ export class RejectsFile {
     stop.removeEventListener("abort", onAbort);
   }
 
-  /** Writes whole lines, each with its line feed. The bytes must not change anymore. */
-  write(lines: Uint8Array): void {
+  /** Writes lines as they would have been sent. */
+  writeLines(lines: readonly Line[]): void {
+    this.write(toNdjson(lines), lines.length);
+  }
+
+  /** Writes so many whole lines, each with its line feed. Their bytes must not change. */
+  write(bytes: Uint8Array, count: number): void {
     if (this.#held === undefined) {
-      this.#push(lines);
+      this.#push(bytes, count);
     } else {
-      this.#held.push(lines);
-      this.#heldBytes += lines.length;
+      this.#held.push([bytes, count]);
+      this.#heldBytes += bytes.length;
     }
   }
 
@@ -93,22 +93,21 @@ export class RejectsFile {
    */
   writePart(bytes: Uint8Array, more: boolean): void {
     if (!more && this.#held === undefined) {
-      this.#push(join(bytes));
+      this.#push(join(bytes), 1);
       return;
     }
-    this.#torn = !this.#push(bytes.slice()) || this.#torn;
+    this.#torn = !this.#push(bytes.slice(), 0) || this.#torn;
     if (more) {
       this.#held ??= [];
       return;
     }
     // Also after a torn one, so that the next line does not run into it.
-    this.#outlet.push(LINE_FEED);
-    if (this.#torn) this.#tornLines++;
+    this.#outlet.push(LINE_FEED, this.#torn ? 0 : 1);
     this.#torn = false;
     const held = this.#held ?? [];
     this.#held = undefined;
     this.#heldBytes = 0;
-    for (const lines of held) this.#push(lines);
+    for (const [lines, count] of held) this.#push(lines, count);
   }
 
   /**
@@ -137,11 +136,11 @@ export class RejectsFile {
   }
 
   /** Whether there was room for it. */
-  #push(bytes: Uint8Array): boolean {
+  #push(bytes: Uint8Array, count: number): boolean {
     if (this.#outlet.failing && this.#pending + bytes.length > MAX_PENDING) {
       return false;
     }
-    this.#outlet.push(bytes);
+    this.#outlet.push(bytes, count);
     return true;
   }
 }
@@ -155,7 +154,7 @@ function join(line: Uint8Array): Uint8Array {
 }
 
 /** Lines as they would have been sent, each with a line feed. */
-export function toNdjson(lines: readonly Line[]): Uint8Array {
+function toNdjson(lines: readonly Line[]): Uint8Array {
   let size = 0;
   for (const line of lines) size += line.maxBody + 1;
   const bytes = new Uint8Array(size);

@@ -20,7 +20,6 @@ import { Outage } from "./outage.ts";
 import { LiveLine } from "./progress.ts";
 import { proxyFor } from "./proxy.ts";
 import { Shutdown } from "./shutdown.ts";
-import { toNdjson } from "./rejects.ts";
 import { exitCode, type Outcome, summarize } from "./summary.ts";
 import { TINYOBS } from "./targets.ts";
 
@@ -83,7 +82,7 @@ export async function run(
   }
 
   function reject(lines: readonly Line[]): void {
-    rejects?.write(toNdjson(lines));
+    rejects?.writeLines(lines);
   }
 
   const reader = new NdjsonReader({

@@ -103,7 +103,7 @@ Deno.test("a stderr that stalls holds up neither the sending nor the end", async
     stderr: "piped",
   }).spawn();
   // More of a log than any pipe holds, which nobody reads until it has ended.
-  const n = 20_000;
+  const n = 8_000;
   const writer = child.stdin.getWriter();
   await writer.write(new TextEncoder().encode(ndjson(0, n)));
   await writer.close();
@@ -128,8 +128,8 @@ Deno.test("a signal ends a run whose stderr stalls", async () => {
     stderr: "piped",
   }).spawn();
   const writer = child.stdin.getWriter();
-  await writer.write(new TextEncoder().encode(ndjson(0, 20_000)));
-  await until(() => server.stats.received === 20_000);
+  await writer.write(new TextEncoder().encode(ndjson(0, 8_000)));
+  await until(() => server.stats.received === 8_000);
   child.kill("SIGTERM");
   const { code } = await child.status;
   assertEquals(code, 0);

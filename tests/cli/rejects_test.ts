@@ -67,14 +67,14 @@ Deno.test("a disk that fills up in the middle of a line and has room again loses
       onError: (error) => errors.push(error),
     });
     disk.room = room;
-    rejects.write(lines(0, 10));
+    rejects.write(lines(0, 10), 10);
     // What counts is what is there in full.
     assertEquals(rejects.lines, linesOf(disk.content + "\n").length - 1);
-    rejects.write(lines(10, 20));
+    rejects.write(lines(10, 20), 10);
     assertEquals(errors.length, 1, "it is said once");
     disk.room = Infinity;
     clock.advance(1000);
-    rejects.write(lines(20, 30));
+    rejects.write(lines(20, 30), 10);
     await rejects.finish(never);
     assertEquals(linesOf(disk.content), texts(0, 30));
     assertEquals(rejects.lines, 30);
@@ -88,7 +88,7 @@ Deno.test("a disk that stays full takes no memory without end, and finish() does
   const rejects = new RejectsFile(disk, SILENT);
   disk.room = 50_000;
   const line = encoder.encode("x".repeat(999_999) + "\n");
-  for (const _ of range(0, 100)) rejects.write(line);
+  for (const _ of range(0, 100)) rejects.write(line, 1);
   assert(!rejects.full, "reading goes on");
   await rejects.finish(never);
   assertEquals(rejects.lines, 0);
@@ -108,7 +108,7 @@ Deno.test("parts of an overlong line that a full disk has swallowed do not take 
   const part = new Uint8Array(10_000_000).fill(0x78);
   disk.room = 15_000_000;
   rejects.writePart(part, true);
-  rejects.write(lines(0, 2));
+  rejects.write(lines(0, 2), 2);
   for (const _ of range(0, 3)) rejects.writePart(part, true);
   rejects.writePart(part, false);
   disk.room = Infinity;
@@ -122,9 +122,9 @@ Deno.test("a pipe that nobody reads holds nothing up until 16 MiB wait, and then
   const pipe = new Pipe();
   const rejects = new RejectsFile(pipe, SILENT);
   const line = encoder.encode("x".repeat(999_999) + "\n");
-  for (const _ of range(0, 16)) rejects.write(line);
+  for (const _ of range(0, 16)) rejects.write(line, 1);
   assert(!rejects.full);
-  for (const _ of range(0, 2)) rejects.write(line);
+  for (const _ of range(0, 2)) rejects.write(line, 1);
   assert(rejects.full);
   const ready = rejects.ready(never);
   pipe.read();
@@ -137,7 +137,7 @@ Deno.test("a pipe that nobody reads holds nothing up until 16 MiB wait, and then
 Deno.test("finish() waits for a pipe that is read late, until it is told to hurry", async () => {
   const slow = new Pipe();
   const patient = new RejectsFile(slow, SILENT);
-  patient.write(lines(0, 3));
+  patient.write(lines(0, 3), 3);
   const finished = patient.finish(never);
   slow.read();
   await finished;
@@ -145,7 +145,7 @@ Deno.test("finish() waits for a pipe that is read late, until it is told to hurr
 
   const hurry = new AbortController();
   const hurried = new RejectsFile(new Pipe(), SILENT);
-  hurried.write(lines(0, 3));
+  hurried.write(lines(0, 3), 3);
   const given = hurried.finish(hurry.signal);
   hurry.abort();
   await given;
@@ -156,7 +156,7 @@ Deno.test("finish() waits for a pipe that is read late, until it is told to hurr
 Deno.test("waiting for room ends with the reading", async () => {
   const stop = new AbortController();
   const rejects = new RejectsFile(new Pipe(), SILENT);
-  rejects.write(new Uint8Array(20_000_000));
+  rejects.write(new Uint8Array(20_000_000), 1);
   const ready = rejects.ready(stop.signal);
   stop.abort();
   await ready;
@@ -169,7 +169,7 @@ Deno.test("a run that waits for a reader of the rejects says so, once", async ()
   const pipe = new Pipe();
   let waits = 0;
   const rejects = new RejectsFile(pipe, { ...SILENT, onWait: () => waits++ });
-  rejects.write(lines(0, 3));
+  rejects.write(lines(0, 3), 3);
   const finished = rejects.finish(never);
   clock.advance(1_999);
   assertEquals(waits, 0);
