@@ -8,8 +8,8 @@ const COMMA = 0x2c;
 export interface EncodedLines {
   /** The head, the lines with a comma between them, and the tail. */
   readonly body: Uint8Array<ArrayBuffer>;
-  /** Makes the lines again: each is what was sent for it, and is sent as it is. */
-  readonly restore: () => Line[];
+  /** Makes the lines again from the body: each is what was sent for it, and is sent as it is. */
+  readonly restore: (body: Uint8Array) => Line[];
 }
 
 /**
@@ -60,7 +60,7 @@ export function encodeLines(
   at += tail.length;
   return {
     body: buffer.subarray(0, at),
-    restore: () => restoreLines(buffer, head.length, ends),
+    restore: (body) => restoreLines(body, head.length, ends),
   };
 }
 

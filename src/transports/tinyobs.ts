@@ -161,7 +161,7 @@ function encodeMetrics<T>(items: readonly T[]): Encoded<T> {
   return {
     body,
     recyclable: true,
-    restore: () =>
+    restore: (body) =>
       (parseJson(decoder.decode(body)) as { metrics: T[] }).metrics,
   };
 }

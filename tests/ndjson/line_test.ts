@@ -86,7 +86,7 @@ Deno.test("a line among bad ones does not keep their chunk", () => {
 Deno.test("the lines of a body can be made again, each as it was sent", () => {
   const lines = read(range(0, 40).map((i) => line(i) + "\n").join(""));
   const { body, restore } = encodeLines(lines, HEAD, TAIL);
-  const restored = restore();
+  const restored = restore(body);
   assertEquals(
     restored.map((line) => text(line.body)),
     lines.map((line) => text(line.body)),

@@ -1,6 +1,5 @@
-// Buffers for request bodies, used again and again: a new one for each batch costs a
-// tenth of the whole way, and the garbage is a third of the memory
-// (docs/decisions/0001-batches-are-bytes.md).
+// Buffers for request bodies, used again and again: with a new one for each batch, the
+// garbage makes 100 MB of 86 (docs/decisions/0001-batches-are-bytes.md).
 //
 // One rule: a body belongs to its batch until the batch is delivered. Then nobody
 // sends or restores it anymore, and `recycle` may hand its buffer to the next one.

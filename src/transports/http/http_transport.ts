@@ -16,7 +16,7 @@ import {
   readAnswer,
   type Verdict,
 } from "./answer.ts";
-import { recycle } from "./buffers.ts";
+import { Body } from "./body.ts";
 import { Connections } from "./connection.ts";
 import { readNetworkError } from "./network_error.ts";
 import { type HeaderFields, safeUrl, Target } from "./target.ts";
@@ -61,8 +61,10 @@ export interface Encoded<T> {
    * Makes the items again from the body. Without it, the batch keeps them until
    * its answer comes.
    */
-  readonly restore?: (() => readonly T[]) | undefined;
-  /** The body's buffer may be used for another one once the batch is delivered. */
+  readonly restore?:
+    | ((body: Uint8Array<ArrayBuffer>) => readonly T[])
+    | undefined;
+  /** The body's buffer is one of `takeBuffer`, and can be recycled. */
   readonly recyclable?: boolean | undefined;
 }
 
@@ -99,6 +101,7 @@ interface Part<T> {
   readonly from: number;
   readonly count: number;
   readonly encoded: Encoded<T>;
+  readonly body: Body;
 }
 
 const nativeFetch = globalThis.fetch;
@@ -129,7 +132,7 @@ export function httpTransport<T>(
         count === items.length ? items : items.slice(from, to),
       );
       if (count <= 1 || encoded.body.length <= maxBytes) {
-        parts.push({ from, count, encoded });
+        parts.push({ from, count, encoded, body: new Body(encoded) });
       } else {
         const middle = from + Math.ceil(count / 2);
         add(from, middle);
@@ -153,7 +156,10 @@ export function httpTransport<T>(
     if (Array.isArray(batch)) return parts;
     prepared.set(batch, parts);
     if (parts.every(({ encoded }) => encoded.restore !== undefined)) {
-      batch.release?.(() => parts.flatMap(({ encoded }) => encoded.restore!()));
+      batch.release?.(() =>
+        parts.flatMap(({ encoded, body }) => encoded.restore!(body.bytes))
+      );
+      for (const { body } of parts) body.wait();
     }
     return parts;
   }
@@ -163,17 +169,17 @@ export function httpTransport<T>(
     prepared.delete(batch);
     // A `fetch` of somebody else's may keep what it was given.
     if ((options.fetch ?? globalThis.fetch) !== nativeFetch) return;
-    for (const { encoded: { body, recyclable } } of parts) {
-      if (!recyclable || typeof body === "string") continue;
+    for (const { body, encoded } of parts) {
+      if (!encoded.recyclable) continue;
       batch.release?.(() => {
         throw new Error("The batch is delivered, and its items are gone");
       });
-      recycle(body);
+      body.recycle();
     }
   }
 
   async function post(
-    { encoded: { body }, count: sent }: Part<T>,
+    { body: { content: body }, count: sent }: Part<T>,
     signal: AbortSignal,
   ): Promise<void> {
     const fail = (message: string, details: SendErrorOptions<T>) =>

@@ -1,0 +1,67 @@
+// The body of a request, from when it is encoded until it is delivered.
+//
+// A few bodies wait as they are. Where many do, in a burst that nobody waits for, the
+// later ones wait compressed: a body of metrics has a tenth of its size then
+// (docs/decisions/0012-a-deep-queue-is-compressed.md).
+
+import { compress, decompress } from "../snappy.ts";
+import { recycle, takeBuffer } from "./buffers.ts";
+
+/** So many bytes of bodies may wait as they are, in the whole process. */
+const MAX_PLAIN = 16 * 1024 * 1024;
+let plain = 0;
+
+/** A body, and what it takes up. */
+export class Body {
+  readonly #recyclable: boolean;
+  #content: string | Uint8Array<ArrayBuffer> | undefined;
+  #packed: Uint8Array | undefined;
+  /** How much of `plain` is this one's. */
+  #counted = 0;
+
+  constructor(
+    encoded: {
+      readonly body: string | Uint8Array<ArrayBuffer>;
+      readonly recyclable?: boolean | undefined;
+    },
+  ) {
+    this.#content = encoded.body;
+    this.#recyclable = encoded.recyclable === true;
+  }
+
+  /** The batch is going to wait, for how long nobody knows. */
+  wait(): void {
+    const content = this.#content;
+    if (!this.#recyclable || !(content instanceof Uint8Array)) return;
+    if (plain + content.length <= MAX_PLAIN) {
+      plain += this.#counted = content.length;
+      return;
+    }
+    this.#packed = compress(content);
+    this.#content = undefined;
+    recycle(content);
+  }
+
+  /** What is sent: the same at each attempt. */
+  get content(): string | Uint8Array<ArrayBuffer> {
+    plain -= this.#counted;
+    this.#counted = 0;
+    if (this.#packed !== undefined) {
+      this.#content = decompress(this.#packed, takeBuffer);
+      this.#packed = undefined;
+    }
+    return this.#content!;
+  }
+
+  /** The same, of a body that is bytes. */
+  get bytes(): Uint8Array<ArrayBuffer> {
+    return this.content as Uint8Array<ArrayBuffer>;
+  }
+
+  /** Nobody will look at it anymore. */
+  recycle(): void {
+    const content = this.#content;
+    this.#content = undefined;
+    if (content instanceof Uint8Array) recycle(content);
+  }
+}
