@@ -12,14 +12,14 @@ import type { SendOptions, Transport } from "../core/transport.ts";
 import { wrapTransport } from "./wrap.ts";
 
 /**
- * Joins a transport and the same with retries. After a send that used up its
- * retries, and while nothing else came through, each batch gets one attempt; and
- * after one that failed, none for as long as that took. The first success brings
- * the retries back.
+ * Joins a transport and the same transport with retries. Once a batch has used up
+ * its retries, and until something gets through, every other batch gets a single
+ * attempt; and after each failed attempt, batches fail at once for as long as that
+ * attempt took. The first success brings the retries back.
  *
- * So input for a server that is down goes to the rejects file in about the time of
- * one batch's retries, and not of every batch's; and a batch that a server in good
- * health always fails on costs only itself.
+ * So with a server that is down, the input goes to the rejects file in about the
+ * time of one batch's retries, and not of every batch's. And a batch that always
+ * fails with a server in good health costs only itself.
  */
 export function withBreaker<T>(
   transport: Transport<T>,

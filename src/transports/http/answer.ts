@@ -49,7 +49,7 @@ export async function readAnswer(
 }
 
 /**
- * The verdict on a 2xx that no server of metrics gives, such as the login page of a
+ * The verdict on a 2xx that no metrics server sends, such as the login page of a
  * proxy, or `undefined`.
  */
 export function judgeForeignAnswer(
