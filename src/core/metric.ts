@@ -44,7 +44,8 @@ export interface Metric {
   readonly labels?: Readonly<Record<string, string>>;
   /**
    * When the sample was taken: RFC 3339 with a zone, such as
-   * `2026-11-23T07:00:00.123456789Z`.
+   * `2026-11-23T07:00:00.123456789Z`. Go's zero time, `0001-01-01T00:00:00Z`, means
+   * that it is not set.
    *
    * @default {undefined} the moment the metric is added to a `Batcher`
    */
@@ -142,7 +143,7 @@ export function acceptMetric(
       }
     }
     let stamp: string | Tick;
-    if (timestamp === undefined || timestamp === null) {
+    if (isUnset(timestamp)) {
       stamp = tick();
     } else if (
       typeof timestamp === "string" && isTimestamp(timestamp, rules.years)
@@ -226,6 +227,16 @@ function labelsAreFine(
     }
   }
   return true;
+}
+
+/** What programs in Go write for a time that is not set, and those in C#, without the zone. */
+const ZERO_TIME = /^0001-01-01T00:00:00(?:\.0+)?(?:Z|[+-]00:00)?$/;
+
+/** Whether a timestamp stands for none: the metric is stamped. */
+export function isUnset(timestamp: unknown): boolean {
+  return timestamp === undefined || timestamp === null ||
+    (typeof timestamp === "string" && timestamp.startsWith("0001-") &&
+      ZERO_TIME.test(timestamp));
 }
 
 const TIMESTAMP =

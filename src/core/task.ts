@@ -9,11 +9,14 @@
 export function nextTask(): Promise<void> {
   return new Promise((resolve) => {
     const { port1, port2 } = new MessageChannel();
-    port1.onmessage = () => {
-      port1.close();
-      port2.close();
-      resolve();
-    };
+    // The types of Node know no `onmessage`.
+    Object.assign(port1, {
+      onmessage() {
+        port1.close();
+        port2.close();
+        resolve();
+      },
+    });
     port2.postMessage(undefined);
   });
 }

@@ -12,6 +12,7 @@ import { parseJson } from "../core/json.ts";
 import {
   checkLabels,
   checkMetric,
+  isUnset,
   type Metric,
   type MetricRules,
 } from "../core/metric.ts";
@@ -25,9 +26,6 @@ export interface ParseOptions {
   /** Told of each field of a good line that is not one of a metric's. */
   readonly onUnknownField?: ((name: string) => void) | undefined;
 }
-
-/** What programs in Go write for a time that is not set, and those in C#, without the zone. */
-const ZERO_TIME = /^0001-01-01T00:00:00(?:\.0+)?(?:Z|[+-]00:00)?$/;
 
 /**
  * Reads a metric from a line.
@@ -56,22 +54,15 @@ export function parseLine(
       reason: `A line must be a JSON object: current value is ${show(value)}`,
     };
   }
-  const read = value as Metric;
-  const isUnset = typeof read.timestamp === "string" &&
-    ZERO_TIME.test(read.timestamp);
-  const metric: Metric = isUnset ? withoutTimestamp(read) : read;
-  const reason = checkMetric(metric, rules) ?? checkFields(text, read);
+  const metric = value as Metric;
+  const reason = checkMetric(metric, rules) ?? checkFields(text, metric);
   if (reason !== undefined) return { reason };
   if (onUnknownField !== undefined) {
-    for (const key of Object.keys(read)) {
+    for (const key of Object.keys(metric)) {
       if (!FIELDS.includes(key)) onUnknownField(key);
     }
   }
-  return write(text, metric, isUnset, labels, rules);
-}
-
-function withoutTimestamp({ timestamp: _, ...metric }: Metric): Metric {
-  return metric;
+  return write(text, metric, labels, rules);
 }
 
 /** A field's key, with the letters that Go takes for one another. */
@@ -126,7 +117,6 @@ function isEscaped(text: string, value: string | undefined): boolean {
 function write(
   text: string,
   metric: Metric,
-  isUnset: boolean,
   defaults: Readonly<Record<string, string>> | undefined,
   rules: MetricRules,
 ): string | { reason: string } {
@@ -139,7 +129,7 @@ function write(
       return { reason: `With the labels added: ${reason}` };
     }
   } else if (
-    timestamp !== null && !isUnset &&
+    (timestamp === undefined || !isUnset(timestamp)) &&
     Object.keys(metric).every((key) => FIELDS.includes(key)) &&
     !isEscaped(text, timestamp) &&
     // Of a label that the line has twice, the first one was not checked.
@@ -154,6 +144,6 @@ function write(
     type,
     value,
     labels,
-    timestamp: timestamp ?? stamp(),
+    timestamp: isUnset(timestamp) ? stamp() : timestamp,
   });
 }

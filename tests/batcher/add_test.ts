@@ -158,3 +158,17 @@ Deno.test("add() is false after stop(), and counted so", async () => {
   assertEquals(balance(batcher).refused, { invalid: 0, full: 0, stopped: 3 });
   assertEquals(values(transport.metrics), [1]);
 });
+
+Deno.test("Go's zero time means that there is no timestamp", async () => {
+  const transport = new Recorder();
+  const batcher = new Batcher(transport, { logger: quiet });
+  for (
+    const zero of ["0001-01-01T00:00:00Z", "0001-01-01T00:00:00.000+00:00"]
+  ) {
+    assert(batcher.add({ ...metric(1), timestamp: zero }));
+  }
+  await batcher.stop();
+  for (const { timestamp } of transport.metrics) {
+    assertMatch(timestamp!, /^2\d\d\d-/);
+  }
+});
