@@ -210,8 +210,8 @@ export class Engine<P, T = P> {
     this.maxBuffered = maxBuffered;
     this.#maxBufferedBytes = maxBufferedBytes;
     this.#maxInFlight = Math.min(maxInFlight, bears);
-    // Whoever can wait needs no more than keeps every send busy, and what does not
-    // wait long costs the garbage collector half.
+    // Producers that can wait need only enough to keep every send busy, and what
+    // waits less is less for the garbage collector to copy.
     const readyBelow = options.maxBuffered === undefined
       ? Math.min(maxBuffered, 2 * this.#maxInFlight * maxBatchSize)
       : maxBuffered;
