@@ -184,7 +184,7 @@ export function httpTransport<T>(
   ): Promise<void> {
     const fail = (message: string, details: SendErrorOptions<T>) =>
       new SendError<T>(message, details);
-    const limit = startTimeout(timeout);
+    const limit = startTimeout(timeout, signal);
     // Looked up at each request, so that a test's or a tracer's patch is seen.
     const fetch = options.fetch ?? globalThis.fetch;
     const connection = fetch === nativeFetch ? connections.init : {};
@@ -200,7 +200,7 @@ export function httpTransport<T>(
           ? decoder.decode(body)
           : body,
         redirect: "manual",
-        signal: AbortSignal.any([signal, limit.signal]),
+        signal: limit.signal,
         ...connection,
       });
       text = await readAnswer(response);

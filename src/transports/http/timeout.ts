@@ -5,7 +5,7 @@ const PUNCTUAL = 100;
 
 /** The time limit of one request. */
 export interface Timeout {
-  /** Aborted when the time is up. */
+  /** Aborted when the time is up, or by the sender. */
   readonly signal: AbortSignal;
   /** The request is over. */
   end(): void;
@@ -17,12 +17,19 @@ export interface Timeout {
  * A program that computes without a break hears of an answer only afterwards, and
  * of the timer first. So a timer that comes late gets as much time again as it was
  * late, at most once: an answer that is there already wins.
+ *
+ * Not `AbortSignal.any`, which lives as long as the timer and costs a tenth of the
+ * memory of a busy sender.
+ *
+ * @param limit The time, in milliseconds.
+ * @param sender Aborted when the sender will wait no longer.
  */
-export function startTimeout(limit: number): Timeout {
+export function startTimeout(limit: number, sender: AbortSignal): Timeout {
   const due = performance.now() + limit;
-  const expired = new AbortController();
+  const request = new AbortController();
   let timer = AbortSignal.timeout(Math.ceil(limit));
-  const expire = () => expired.abort(timer.reason);
+  const onSender = () => request.abort(sender.reason);
+  const expire = () => request.abort(timer.reason);
   const onTimer = () => {
     const late = performance.now() - due;
     if (late < PUNCTUAL) return expire();
@@ -30,10 +37,13 @@ export function startTimeout(limit: number): Timeout {
     timer.addEventListener("abort", expire);
   };
   timer.addEventListener("abort", onTimer);
+  if (sender.aborted) onSender();
+  else sender.addEventListener("abort", onSender);
   return {
-    signal: expired.signal,
+    signal: request.signal,
     // The timer itself lives until it fires; it must not keep the request with it.
     end() {
+      sender.removeEventListener("abort", onSender);
       timer.removeEventListener("abort", onTimer);
       timer.removeEventListener("abort", expire);
     },

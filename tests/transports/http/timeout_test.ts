@@ -3,6 +3,8 @@ import { startTimeout } from "../../../src/transports/http/timeout.ts";
 import { fetchTransport } from "../../../mod.ts";
 import { metric, within } from "../../_helpers.ts";
 
+const never = new AbortController().signal;
+
 /** Computes without a break. */
 function compute(ms: number): void {
   const end = performance.now() + ms;
@@ -16,7 +18,7 @@ function expired(signal: AbortSignal): Promise<void> {
 }
 
 Deno.test("the signal is aborted when the time is up", async () => {
-  const { signal, end } = startTimeout(10);
+  const { signal, end } = startTimeout(10, never);
   const alive = setInterval(() => {}, 1000);
   await within(expired(signal), "the end of the time");
   clearInterval(alive);
@@ -24,8 +26,18 @@ Deno.test("the signal is aborted when the time is up", async () => {
   end();
 });
 
+Deno.test("the sender's signal ends it, and leaves nothing behind", () => {
+  const sender = new AbortController();
+  const { signal, end } = startTimeout(1000, sender.signal);
+  assertEquals(signal.aborted, false);
+  sender.abort(new Error("enough"));
+  assertEquals((signal.reason as Error).message, "enough");
+  end();
+  assertEquals(startTimeout(1000, sender.signal).signal.aborted, true);
+});
+
 Deno.test("a timer that comes late gets as much time again, once", async () => {
-  const { signal, end } = startTimeout(200);
+  const { signal, end } = startTimeout(200, never);
   compute(600);
   await new Promise((resolve) => setTimeout(resolve, 0));
   assertEquals(signal.aborted, false);
