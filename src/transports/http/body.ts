@@ -4,7 +4,7 @@
 // later ones wait compressed: a body of metrics has a tenth of its size then
 // (docs/decisions/0012-a-deep-queue-is-compressed.md).
 
-import { compress, decompress } from "../snappy.ts";
+import { compress, decompress } from "./snappy.ts";
 import { recycle, takeBuffer } from "./buffers.ts";
 
 /** So many bytes of bodies may wait as they are, in the whole process. */

@@ -6,7 +6,7 @@ import {
   compress as otherCompress,
   uncompress as otherUncompress,
 } from "npm:snappyjs@0.7.0";
-import { compress, decompress } from "../../src/transports/snappy.ts";
+import { compress, decompress } from "../../../src/transports/http/snappy.ts";
 
 const encoder = new TextEncoder();
 
