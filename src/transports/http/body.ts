@@ -7,16 +7,21 @@
 import { compress, decompress } from "./snappy.ts";
 import { recycle, takeBuffer } from "./buffers.ts";
 
-/** So many bytes of bodies may wait as they are, in the whole process. */
+/** So many bytes of a transport's bodies may wait as they are. */
 const MAX_PLAIN = 16 * 1024 * 1024;
-let plain = 0;
+
+/** What the bodies of one transport take up that wait as they are. */
+export interface Waiting {
+  bytes: number;
+}
 
 /** A body, and what it takes up. */
 export class Body {
   readonly #recyclable: boolean;
+  readonly #waiting: Waiting;
   #content: string | Uint8Array<ArrayBuffer> | undefined;
   #packed: Uint8Array | undefined;
-  /** How much of `plain` is this one's. */
+  /** How much of `waiting` is this one's. */
   #counted = 0;
 
   constructor(
@@ -24,17 +29,19 @@ export class Body {
       readonly body: string | Uint8Array<ArrayBuffer>;
       readonly recyclable?: boolean | undefined;
     },
+    waiting: Waiting,
   ) {
     this.#content = encoded.body;
     this.#recyclable = encoded.recyclable === true;
+    this.#waiting = waiting;
   }
 
   /** The batch is going to wait, for how long nobody knows. */
   wait(): void {
     const content = this.#content;
     if (!this.#recyclable || !(content instanceof Uint8Array)) return;
-    if (plain + content.length <= MAX_PLAIN) {
-      plain += this.#counted = content.length;
+    if (this.#waiting.bytes + content.length <= MAX_PLAIN) {
+      this.#waiting.bytes += this.#counted = content.length;
       return;
     }
     this.#packed = compress(content);
@@ -44,7 +51,7 @@ export class Body {
 
   /** What is sent: the same at each attempt. */
   get content(): string | Uint8Array<ArrayBuffer> {
-    plain -= this.#counted;
+    this.#waiting.bytes -= this.#counted;
     this.#counted = 0;
     if (this.#packed !== undefined) {
       this.#content = decompress(this.#packed, takeBuffer);

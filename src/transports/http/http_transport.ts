@@ -16,7 +16,7 @@ import {
   readAnswer,
   type Verdict,
 } from "./answer.ts";
-import { Body } from "./body.ts";
+import { Body, type Waiting } from "./body.ts";
 import { Connections } from "./connection.ts";
 import { readNetworkError } from "./network_error.ts";
 import { type HeaderFields, safeUrl, Target } from "./target.ts";
@@ -121,6 +121,7 @@ export function httpTransport<T>(
   }
   const target = new Target(name, wire.url, wire.wireHeaders, options);
   const connections = new Connections(target.href);
+  const waiting: Waiting = { bytes: 0 };
   /** What each batch was encoded to: a retry sends the very same bytes. */
   const prepared = new WeakMap<Batch<T>, Part<T>[]>();
 
@@ -132,7 +133,7 @@ export function httpTransport<T>(
         count === items.length ? items : items.slice(from, to),
       );
       if (count <= 1 || encoded.body.length <= maxBytes) {
-        parts.push({ from, count, encoded, body: new Body(encoded) });
+        parts.push({ from, count, encoded, body: new Body(encoded, waiting) });
       } else {
         const middle = from + Math.ceil(count / 2);
         add(from, middle);

@@ -10,17 +10,23 @@ const decoder = new TextDecoder();
 
 Deno.test("bodies beyond 16 MiB wait compressed, and are the same when they are sent", () => {
   const text = (i: number) => `${i},`.repeat(500_000).slice(0, 1_000_000);
+  const waiting = { bytes: 0 };
   const bodies = Array.from({ length: 40 }, (_, i) => {
-    const body = new Body({ body: encodeText(text(i)), recyclable: true });
+    const body = new Body(
+      { body: encodeText(text(i)), recyclable: true },
+      waiting,
+    );
     body.wait();
     return body;
   });
+  assertEquals(waiting.bytes, 16_000_000, "16 of them wait as they are");
   for (const [i, body] of bodies.entries()) {
     assertEquals(decoder.decode(body.bytes) === text(i), true, `body ${i}`);
     const again = body.content;
     assertEquals(body.content, again, "the same at each attempt");
     body.recycle();
   }
+  assertEquals(waiting.bytes, 0);
 });
 
 Deno.test("a burst that waits takes little memory, and comes back as it was", async () => {
