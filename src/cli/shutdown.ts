@@ -6,8 +6,8 @@ import { STOP_SIGNALS } from "./io.ts";
 import type { Log } from "./log.ts";
 
 /**
- * The same signal again so soon, in ms, is the same event: a terminal, a shell and
- * wrappers such as npx each pass a Ctrl-C on.
+ * Another signal so soon, in ms, is the same event: a terminal, a shell and wrappers
+ * such as npx each pass a Ctrl-C on, and systemd can send SIGHUP after SIGTERM.
  */
 const ECHO = 500;
 /** How long a run that was told twice to end may take to write down what is left, in ms. */
@@ -56,7 +56,7 @@ export class Shutdown implements Disposable {
 
   #onSignal(signal: StopSignal): void {
     const now = performance.now();
-    if (signal === this.received && now - this.#last < ECHO) return;
+    if (this.#count > 0 && now - this.#last < ECHO) return;
     this.#last = now;
     switch (++this.#count) {
       case 1:

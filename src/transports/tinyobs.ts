@@ -181,7 +181,7 @@ function judge(answer: Answer, sent: number): Verdict | undefined {
   const { status, headers, text } = answer;
   if (status >= 200 && status < 300) {
     const said = parseObject(text ?? "") ?? {};
-    if (said.status === "error" || (said.error ?? null) !== null) {
+    if (reportsFailure(said)) {
       // A gateway that wraps the server's error in a 200.
       const { reason } = judgeStatus(answer);
       return {
@@ -210,6 +210,26 @@ function judge(answer: Answer, sent: number): Verdict | undefined {
   return verdict.kind === "rejected"
     ? { ...verdict, index: namedIndex(reason, sent) }
     : verdict;
+}
+
+/** Whether an answer says that something went wrong, in one of the usual ways. */
+function reportsFailure(said: Record<string, unknown>): boolean {
+  const fields = Object.fromEntries(
+    Object.entries(said).map(([name, value]) => [name.toLowerCase(), value]),
+  );
+  const { status, error, errors, success, ok, rejected, failed } = fields;
+  const partial = fields.partialsuccess ?? fields.partial_success;
+  return (typeof status === "string" &&
+    /^(?:err|error|fail|failed|failure|partial)$/i.test(status)) ||
+    (typeof status === "number" && status >= 300) ||
+    Boolean(error) ||
+    (Array.isArray(errors) && errors.length > 0) ||
+    success === false || ok === false ||
+    Number(rejected) > 0 || Number(failed) > 0 ||
+    (typeof partial === "object" && partial !== null &&
+      Object.entries(partial).some(([name, value]) =>
+        /rejected/i.test(name) && Number(value) > 0
+      ));
 }
 
 /** The index that the server names in `invalid metric at index N: …`. */

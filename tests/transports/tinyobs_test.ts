@@ -1142,6 +1142,15 @@ Deno.test("a 200 that reports an error is no success", async () => {
       [{ status: "error", message: "no space" }, "no space"],
       [{ error: "backend down" }, "backend down"],
       [{ error: { code: 7 } }, '{"error":{"code":7}}'],
+      [{ Status: "FAIL", message: "boom" }, "boom"],
+      [{ status: 500, message: "boom" }, "boom"],
+      [{ success: false, message: "boom" }, "boom"],
+      [{ errors: ["x"], message: "boom" }, "boom"],
+      [{ status: "success", rejected: 2, message: "boom" }, "boom"],
+      [
+        { partialSuccess: { rejectedDataPoints: "2" }, message: "boom" },
+        "boom",
+      ],
     ] as const
   ) {
     await using server = serve(() => Response.json(answer));
@@ -1153,8 +1162,14 @@ Deno.test("a 200 that reports an error is no success", async () => {
     );
   }
   // What is not set is no error.
-  await using server = serve(() =>
-    Response.json({ status: "ok", error: null })
-  );
-  await sendOne(server.url);
+  for (
+    const answer of [
+      { status: "ok", error: null },
+      { status: "success", error: "", errors: [] },
+      { error: false, partialSuccess: { rejectedDataPoints: "0" } },
+    ]
+  ) {
+    await using server = serve(() => Response.json(answer));
+    await sendOne(server.url);
+  }
 });

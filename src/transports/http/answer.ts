@@ -68,10 +68,14 @@ export function judgeForeignAnswer(
 /** The verdict on an answer that is no success, by what its status means in general. */
 export function judgeStatus({ status, text }: Answer): Verdict {
   const reason = serverWords(text);
-  // As Go's servers and nginx put it.
-  return /HTTP request (?:was sent )?to (?:an )?HTTPS (?:server|port)/i
-      .test(reason)
-    ? { kind: "refused", code: "tls", reason }
+  // As Go's servers, nginx and Apache put it.
+  return /HTTP(?: request)?(?: was sent)? to (?:an )?(?:HTTPS|SSL-enabled) (?:server|port)/i
+      .test(text ?? "")
+    ? {
+      kind: "refused",
+      code: "tls",
+      reason: "the server speaks https at this port",
+    }
     : { kind: kindOf(status), code: "status", reason };
 }
 

@@ -17,7 +17,7 @@ const CODES: readonly (readonly [RegExp, SendErrorCode])[] = [
   [/connection refused|ECONNREFUSED|ConnectionRefused/i, "connection_refused"],
   [/dns error|failed to lookup|ENOTFOUND|EAI_AGAIN/i, "dns"],
   [
-    /invalid peer certificate|certificate|self.signed|_CERT_|VERIFY_LEAF/i,
+    /invalid peer certificate|certificate|self.signed|_CERT_|VERIFY_LEAF|CA file/i,
     "certificate",
   ],
   // An https: URL to a port that speaks plain HTTP, and the other way round.
