@@ -39,9 +39,11 @@ export class Advice {
       );
     }
     if (n > LOOK_AT_ALL && n % LOOK_AT !== 0) return;
-    for (const field in metric) {
-      if (!FIELDS.includes(field)) this.#tellOf(field);
-    }
+    guard(() => {
+      for (const field in metric) {
+        if (!FIELDS.includes(field)) this.#tellOf(field);
+      }
+    });
   }
 
   /** The Batcher was started, flushed or stopped: somebody takes care of it. */

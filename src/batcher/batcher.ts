@@ -352,7 +352,7 @@ export class Batcher implements AsyncDisposable {
     return this.#writable ??= new WritableStream<Metric>({
       write: async (metric) => {
         const engine = this.#engine;
-        while (engine.full && !engine.closed) await engine.ready;
+        do await engine.ready; while (engine.full && !engine.closed);
         if (engine.closed) {
           throw new Error("Cannot write metric as the Batcher is stopped");
         }

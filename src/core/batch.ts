@@ -22,6 +22,13 @@ export interface Batch<T> extends Iterable<T> {
    * it back or to divide it.
    */
   release?(restore: () => readonly T[]): void;
+  /**
+   * Registers what to clean up once nobody needs the batch: it is delivered, or was
+   * handed back.
+   *
+   * @param callback Called once, at that time.
+   */
+  whenDone?(callback: () => void): void;
 }
 
 /** A batch that can let its items go. */
@@ -29,6 +36,7 @@ export class ReleasableBatch<T> implements Batch<T> {
   readonly length: number;
   #items: readonly T[] | undefined;
   #restore: (() => readonly T[]) | undefined;
+  readonly #cleanUp: (() => void)[] = [];
 
   constructor(items: readonly T[]) {
     this.#items = items;
@@ -42,6 +50,15 @@ export class ReleasableBatch<T> implements Batch<T> {
 
   [Symbol.iterator](): Iterator<T> {
     return this.items[Symbol.iterator]();
+  }
+
+  whenDone(callback: () => void): void {
+    this.#cleanUp.push(callback);
+  }
+
+  /** Whoever made the batch does not need it anymore. */
+  done(): void {
+    for (const callback of this.#cleanUp.splice(0)) callback();
   }
 
   release(restore: () => readonly T[]): void {

@@ -12,7 +12,7 @@
 //   send is in flight whose end will pump, or less than a batch waits in an engine
 //   that was not started.
 
-import type { Batch } from "./batch.ts";
+import type { Batch, ReleasableBatch } from "./batch.ts";
 import {
   checkDelay,
   checkPositiveInteger,
@@ -358,11 +358,12 @@ export class Engine<P, T = P> {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#due = false;
-    const batch = this.#options.seal(this.#filling);
-    const transport = this.#transport;
-    if (transport.prepare !== undefined) {
-      guard(() => transport.prepare!(batch));
-    }
+    // Taken out first, as a transport that encodes may push or flush.
+    const items = this.#filling;
+    const bytes = this.#fillingBytes;
+    this.#filling = [];
+    this.#fillingBytes = 0;
+    const batch = this.#options.seal(items);
     const entry: Entry<T> = {
       start: this.#pushed - batch.length,
       end: this.#pushed,
@@ -371,14 +372,11 @@ export class Engine<P, T = P> {
       error: undefined,
     };
     this.#ledger.push(entry);
-    this.#queue.push({
-      batch,
-      bytes: this.#fillingBytes,
-      entry,
-      abort: undefined,
-    });
-    this.#filling = [];
-    this.#fillingBytes = 0;
+    this.#queue.push({ batch, bytes, entry, abort: undefined });
+    const transport = this.#transport;
+    if (transport.prepare !== undefined) {
+      guard(() => transport.prepare!(batch));
+    }
   }
 
   /**
@@ -459,6 +457,8 @@ export class Engine<P, T = P> {
     const { onFailure, onSettled, noun } = this.#options;
     const failed = error === undefined ? 0 : countUndelivered(error, batch);
     const { length } = batch;
+    entry.settled = ++this.#settled;
+    if (failed > 0) [entry.failed, entry.error] = [failed, error];
     this.sent += length - failed;
     this.failed += failed;
     if (error !== undefined && failed > 0) {
@@ -482,8 +482,7 @@ export class Engine<P, T = P> {
     if (onSettled !== undefined) {
       onSettled(batch, failed > 0 ? error : undefined);
     }
-    entry.settled = ++this.#settled;
-    if (failed > 0) [entry.failed, entry.error] = [failed, error];
+    (batch as Partial<ReleasableBatch<T>>).done?.();
     this.#passBy();
   }
 

@@ -8,13 +8,21 @@ import {
   assertStrictEquals,
   assertStringIncludes,
 } from "@std/assert";
-import { Batcher, type Logger, type Metric, SendError } from "../../mod.ts";
+import { startIngestServer } from "../../examples/ingest_server.ts";
+import {
+  Batcher,
+  fetchTransport,
+  type Logger,
+  type Metric,
+  SendError,
+} from "../../mod.ts";
 import {
   bare,
   HandTransport,
   Lines,
   metric,
   quiet,
+  range,
   turn,
   values,
 } from "../_helpers.ts";
@@ -329,4 +337,36 @@ Deno.test("what an async onFailure rejects with is logged", async () => {
   await turn();
   await batcher.stop();
   assertStringIncludes(log.lines.join("\n"), "disk full");
+});
+
+Deno.test("a transport may send a batch twice and look at it afterwards", async () => {
+  await using server = startIngestServer({ port: 0 });
+  const http = fetchTransport(server.url);
+  const seen: number[] = [];
+  const batcher = new Batcher({
+    prepare: http.prepare,
+    async send(batch, options) {
+      await http.send(batch, options);
+      await http.send(batch, options);
+      seen.push(...values(batch));
+    },
+  }, { logger: quiet });
+  for (let i = 0; i < 10; i++) batcher.add(metric(i));
+  assertEquals(await batcher.stop(), { sent: 10, failed: 0, errors: [] });
+  assertEquals(seen, range(0, 10));
+  assertEquals(server.stats.received, 20);
+});
+
+Deno.test("a transport that adds while it encodes keeps the accounts exact", async () => {
+  let more = 3;
+  const batcher: Batcher = new Batcher({
+    prepare() {
+      if (more-- > 0) batcher.add(metric(100));
+    },
+    send: () => Promise.resolve(),
+  }, { maxBatchSize: 10, logger: quiet });
+  for (let i = 0; i < 25; i++) batcher.add(metric(i));
+  await batcher.stop();
+  const { added, sent, buffered, inFlight } = batcher.stats;
+  assertEquals([added, sent, buffered, inFlight], [added, added, 0, 0]);
 });

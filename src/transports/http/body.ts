@@ -67,6 +67,8 @@ export class Body {
 
   /** Nobody will look at it anymore. */
   recycle(): void {
+    this.#waiting.bytes -= this.#counted;
+    this.#counted = 0;
     const content = this.#content;
     this.#content = undefined;
     if (content instanceof Uint8Array) recycle(content);

@@ -1,8 +1,9 @@
 // Buffers for request bodies, used again and again: with a new one for each batch, the
 // garbage makes 100 MB of 86 (docs/decisions/0001-batches-are-bytes.md).
 //
-// One rule: a body belongs to its batch until the batch is delivered. Then nobody
-// sends or restores it anymore, and `recycle` may hand its buffer to the next one.
+// One rule: a body belongs to its batch until the batch is done with, delivered or
+// handed back. Then nobody sends or restores it anymore, and `recycle` may hand its
+// buffer to the next one.
 
 const encoder = new TextEncoder();
 

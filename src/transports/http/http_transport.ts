@@ -156,6 +156,7 @@ export function httpTransport<T>(
     // An array may be changed before it is sent again.
     if (Array.isArray(batch)) return parts;
     prepared.set(batch, parts);
+    batch.whenDone?.(() => forget(batch, parts));
     if (parts.every(({ encoded }) => encoded.restore !== undefined)) {
       batch.release?.(() =>
         parts.flatMap(({ encoded, body }) => encoded.restore!(body.bytes))
@@ -165,7 +166,7 @@ export function httpTransport<T>(
     return parts;
   }
 
-  /** The batch is delivered: its bytes are not needed anymore. */
+  /** Nobody needs the batch anymore. */
   function forget(batch: Batch<T>, parts: readonly Part<T>[]): void {
     prepared.delete(batch);
     // A `fetch` of somebody else's may keep what it was given.
@@ -173,7 +174,7 @@ export function httpTransport<T>(
     for (const { body, encoded } of parts) {
       if (!encoded.recyclable) continue;
       batch.release?.(() => {
-        throw new Error("The batch is delivered, and its items are gone");
+        throw new Error("The batch is done with, and its items are gone");
       });
       body.recycle();
     }
@@ -274,8 +275,7 @@ export function httpTransport<T>(
       }
       const [only] = parts;
       if (only !== undefined && parts.length === 1) {
-        await post(only, signal);
-        return forget(batch, parts);
+        return await post(only, signal);
       }
       const errors: SendError<T>[] = [];
       const failed: Part<T>[] = [];
@@ -294,7 +294,7 @@ export function httpTransport<T>(
         failed.push(part);
       }
       const last = errors.at(-1);
-      if (last === undefined) return forget(batch, parts);
+      if (last === undefined) return;
       throw last.with({
         undelivered: failed.length === parts.length
           ? undefined
