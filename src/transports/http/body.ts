@@ -1,4 +1,4 @@
-// The body of a request, from when it is encoded until it is delivered.
+// The body of a request, from when it is encoded until its batch is settled.
 //
 // A few bodies wait as they are. Where many do, in a burst that nobody waits for, the
 // later ones wait compressed: a body of metrics has a tenth of its size then

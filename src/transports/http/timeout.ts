@@ -1,7 +1,9 @@
 // The time limit of a request, by a clock that stops while the program computes.
 
 /** What is late by less than this was not held up by the program, in ms. */
-const PUNCTUAL = 100;
+const PUNCTUAL = 10;
+/** The least that a late timer is extended by, in ms: enough to hear of an answer. */
+const MIN_EXTENSION = 50;
 
 /** The time limit of one request. */
 export interface Timeout {
@@ -33,7 +35,8 @@ export function startTimeout(limit: number, sender: AbortSignal): Timeout {
   const onTimer = () => {
     const late = performance.now() - due;
     if (late < PUNCTUAL) return expire();
-    timer = AbortSignal.timeout(Math.ceil(Math.min(late, limit)));
+    const more = Math.max(MIN_EXTENSION, Math.min(late, limit));
+    timer = AbortSignal.timeout(Math.ceil(more));
     timer.addEventListener("abort", expire);
   };
   timer.addEventListener("abort", onTimer);

@@ -70,9 +70,12 @@ Deno.test("an answer that has arrived wins over a timer that fires late", async 
     const { signal } = new AbortController();
     // The first one makes the connection.
     await transport.send([metric(0)], { signal });
-    const sent = transport.send([metric(1)], { signal });
-    compute(1000);
-    await within(sent, "the answer");
+    // Far too late, and just so.
+    for (const busy of [1000, 350]) {
+      const sent = transport.send([metric(1)], { signal });
+      compute(busy);
+      await within(sent, "the answer");
+    }
     assert(true, "it did not count as a timeout");
   } finally {
     await reader.cancel();
